@@ -1,0 +1,1 @@
+"""A PyTorch library for many examples and few labels."""

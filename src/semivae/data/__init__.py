@@ -1,0 +1,1 @@
+"""Readers of the original files, label splits and batches."""

@@ -1,0 +1,1 @@
+"""The paper regenerated: its tables beside the printed numbers."""
