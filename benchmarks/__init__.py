@@ -1,0 +1,1 @@
+"""Studies of speed and accuracy, with their results beside them; not part of the package."""

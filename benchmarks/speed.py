@@ -1,0 +1,182 @@
+"""Unlabeled rows per second: our training loop beside a textbook one, on the same network.
+
+`python -m benchmarks.speed` times every contestant in turn, again and again, so that whatever else
+the machine does meets them all alike; a ratio is taken within each repetition before the median.
+The images are noise of MNIST's shape: the time of a step does not depend on what they show.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch.utils.data import TensorDataset
+
+from benchmarks import textbook
+
+RESULTS = Path(__file__).parent / "results" / "speed.json"
+CLASSES = 10
+SEED = 0
+
+
+class Contestant(Protocol):
+    """A training loop that can be stopped and continued."""
+
+    @property
+    def name(self) -> str:
+        """What the printed table and the result file call it."""
+
+    def run(self, steps: int) -> int:
+        """Train for so many steps; returns the number of unlabeled rows consumed."""
+
+
+class Rows(NamedTuple):
+    """What every contestant trains on, as a reader of image files returns it."""
+
+    labeled_x: torch.Tensor  # (N_l, C, H, W), uint8
+    labeled_y: torch.Tensor  # (N_l,), int64
+    unlabeled_x: torch.Tensor  # (N_u, C, H, W), uint8
+
+
+class Plan(NamedTuple):
+    """How long to measure."""
+
+    warm_up: int  # steps of each contestant before the first timing
+    steps: int  # steps of one timing
+    repetitions: int
+
+
+FULL = Plan(warm_up=10, steps=40, repetitions=9)
+QUICK = Plan(warm_up=2, steps=8, repetitions=3)
+
+
+def synthetic_rows(n_labeled: int, n_unlabeled: int) -> Rows:
+    """Random images of MNIST's shape, labels balanced over the classes."""
+    generator = torch.Generator().manual_seed(SEED)
+
+    def images(n: int) -> torch.Tensor:
+        return torch.randint(256, (n, 1, 28, 28), dtype=torch.uint8, generator=generator)
+
+    return Rows(images(n_labeled), torch.arange(n_labeled) % CLASSES, images(n_unlabeled))
+
+
+def textbook_contestants(rows: Rows) -> list[Contestant]:
+    """Both ways to write the sum over the classes."""
+    # As in a tutorial: the whole data set becomes float once, outside what is timed.
+    labeled = TensorDataset(rows.labeled_x / 255.0, rows.labeled_y)
+    unlabeled = TensorDataset(rows.unlabeled_x / 255.0)
+    ways = {
+        "textbook, a pass per class": textbook.one_pass_per_class,
+        "textbook, repeated rows": textbook.one_pass_of_repeated_rows,
+    }
+    return [textbook.Textbook(name, way, labeled, unlabeled) for name, way in ways.items()]
+
+
+def our_contestants(rows: Rows) -> list[Contestant]:
+    """The enumerated bound of semivae, through its own training loop."""
+    return []
+
+
+def measure(contestants: list[Contestant], plan: Plan) -> dict[str, list[float]]:
+    """Unlabeled rows per second of each contestant, one number per repetition."""
+    for contestant in contestants:
+        contestant.run(plan.warm_up)
+    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for repetition in range(plan.repetitions):
+        # Each goes first in turn: the first one may find the processor cooler than the last.
+        first = repetition % len(contestants)
+        for contestant in contestants[first:] + contestants[:first]:
+            start = time.perf_counter()
+            rows = contestant.run(plan.steps)
+            rates[contestant.name].append(rows / (time.perf_counter() - start))
+    return rates
+
+
+def ratios(rates: dict[str, list[float]], reference: str) -> dict[str, float]:
+    """How many times as fast as `reference` each is: the median over repetitions."""
+    return {
+        name: statistics.median(a / b for a, b in zip(own, rates[reference], strict=True))
+        for name, own in rates.items()
+    }
+
+
+def machine() -> dict[str, object]:
+    """What the numbers depend on, and nothing that tells whose machine it is."""
+    capabilities = torch.cpu.get_capabilities()
+    bfloat16 = any(has for name, has in capabilities.items() if name.endswith("bf16"))
+    return {
+        "architecture": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "bfloat16_instructions": bfloat16,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def commit() -> str | None:
+    """The commit measured, marked if files differ from it; None outside a git checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=RESULTS.parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.add_argument("--threads", type=int, help="of PyTorch (default: its own choice)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short run, to see it work: prints, writes no file"
+    )
+    options = parser.parse_args(arguments)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(SEED)
+
+    plan = QUICK if options.quick else FULL
+    rows = synthetic_rows(n_labeled=1_000, n_unlabeled=6_000 if options.quick else 59_000)
+    textbooks, ours = textbook_contestants(rows), our_contestants(rows)
+    rates = measure([*textbooks, *ours], plan)
+    medians = {name: statistics.median(own) for name, own in rates.items()}
+    # The user would keep the faster way, so that one counts.
+    reference = max((contestant.name for contestant in textbooks), key=lambda name: medians[name])
+    times_as_fast = ratios(rates, reference)
+
+    for name, median in medians.items():
+        low, high = min(rates[name]), max(rates[name])
+        spread = f"{low:,.0f} to {high:,.0f}"
+        print(f"{name:32} {median:8,.0f} rows/s ({spread}) {times_as_fast[name]:6.2f} x")
+    print(f"median of {plan.repetitions} x {plan.steps} steps; 1.00 x is {reference!r}")
+    if options.quick:
+        return
+    result = {
+        "command": " ".join(["python -m benchmarks.speed", *arguments]),
+        "commit": commit(),
+        "machine": machine(),
+        "plan": plan._asdict(),
+        "batch": {"labeled": textbook.BATCH, "unlabeled": textbook.BATCH},
+        "unlabeled_rows_per_second": {
+            name: {"median": round(medians[name], 1), "all": [round(rate, 1) for rate in own]}
+            for name, own in rates.items()
+        },
+        "reference": reference,
+        "times_as_fast": {name: round(ratio, 3) for name, ratio in times_as_fast.items()},
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written: benchmarks/results/{RESULTS.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,38 @@
+"""The affine map from x as given to x as the model sees it, fitted on training rows and stored."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Scaling(NamedTuple):
+    """(x - shift) / scale; both () for images, or (D,) per column of a table."""
+
+    shift: Float[Tensor, "..."]
+    scale: Float[Tensor, "..."]
+
+    def apply(self, x: Tensor) -> Float[Tensor, "B *X"]:
+        """x (B, *X) of any type, scaled, as float32 on its own device."""
+        return (x.float() - self.shift.to(x.device)) / self.scale.to(x.device)
+
+    def undo(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
+        """Back to the units in which x was given."""
+        return x * self.scale.to(x.device) + self.shift.to(x.device)
+
+
+def pixels(largest: float) -> Scaling:
+    """Maps pixels from 0 .. `largest` to [0, 1]."""
+    return Scaling(torch.tensor(0.0), torch.tensor(float(largest)))
+
+
+def standardize(x: np.ndarray) -> Scaling:
+    """Mean 0 and standard deviation 1 per column of x (N, D); a constant column is only shifted."""
+    mean = np.asarray(x.mean(0, dtype=np.float64))
+    deviation = np.asarray(x.std(0, dtype=np.float64))
+    deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0
+    return Scaling(
+        torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
+    )

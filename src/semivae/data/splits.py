@@ -1,0 +1,327 @@
+"""Which rows keep their label: balanced draws by seed, hold-out rows, and the -1 convention.
+
+A row without a label has y = -1. Everything here returns row numbers, so that a split can be
+written down (`split.json`) and drawn again.
+"""
+
+import itertools
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int, Int64, Shaped
+
+from semivae.errors import InputError
+
+UNLABELED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSplit:
+    """Row numbers of one draw of labels from N training rows, each array sorted.
+
+    labeled: rows whose label the model is trained on.
+    validation: further rows whose label may be used to choose something, never to train on. Their
+        images are training images all the same, so they are in `unlabeled` as well.
+    unlabeled: all rows that are not in `labeled`.
+    seed: what the draw was made from.
+
+    Raises InputError if `labeled` and `unlabeled` are not the rows 0 to N-1, each once, or a
+    validation row is not unlabeled.
+    """
+
+    labeled: Int64[np.ndarray, " L"]
+    validation: Int64[np.ndarray, " V"]
+    unlabeled: Int64[np.ndarray, " U"]
+    seed: int
+
+    def __post_init__(self) -> None:
+        rows = np.sort(np.concatenate([self.labeled, self.unlabeled]))
+        if not np.array_equal(rows, np.arange(len(rows))):
+            raise InputError(
+                "a split needs each row either in labeled or in unlabeled, numbered from 0"
+            )
+        if not np.isin(self.validation, self.unlabeled).all() or _repeats(self.validation):
+            raise InputError("a split needs distinct validation rows, none of them in labeled")
+
+    @classmethod
+    def of_rows(
+        cls,
+        n_rows: int,
+        labeled: Int64[np.ndarray, " L"],
+        validation: Int64[np.ndarray, " V"],
+        seed: int,
+    ) -> "LabelSplit":
+        """The split of `n_rows` rows with these labeled and validation rows. Raises InputError."""
+        unlabeled = np.setdiff1d(np.arange(n_rows, dtype=np.int64), labeled)
+        return cls(np.sort(labeled), np.sort(validation), unlabeled, seed)
+
+    @property
+    def n_labels_used_to_choose(self) -> int:
+        """How many labels may choose a setting or an epoch, beside those trained on."""
+        return len(self.validation)
+
+    def to_json(self) -> dict[str, int | list[int]]:
+        """Plain values for `split.json`; the unlabeled rows are all others, so only N is kept."""
+        return {
+            "n_rows": len(self.labeled) + len(self.unlabeled),
+            "labeled": self.labeled.tolist(),
+            "validation": self.validation.tolist(),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, values: object) -> "LabelSplit":
+        """The split that `to_json` described. Raises InputError if the values are no split."""
+        if not isinstance(values, Mapping):
+            raise InputError(f"a split is a JSON object, not {type(values).__name__}")
+        n_rows, seed = (_count(values, key) for key in ("n_rows", "seed"))
+        labeled, validation = (_rows(values, key, n_rows) for key in ("labeled", "validation"))
+        return cls.of_rows(n_rows, labeled, validation, seed)
+
+
+def balanced_split(
+    y: Int[np.ndarray, " N"],
+    n_labels: int,
+    seed: int,
+    n_validation: int = 0,
+    classes: int | None = None,
+) -> LabelSplit:
+    """Draws `n_labels` rows to keep their label, as many of each class, and validation rows.
+
+    y: labels from 0 to `classes` - 1; rows with -1 are never drawn. `classes` defaults to the
+    largest label plus one. What is left over after an equal share goes to classes by seed.
+
+    The draws of one seed are nested: more labels keep the rows of fewer, and validation rows are
+    further down the same order, so asking for them does not change the labeled ones.
+
+    Raises InputError for fewer labels than classes, and for a class with too few rows.
+
+    >>> split = balanced_split(np.array([0, 1] * 10), n_labels=4, seed=0)
+    >>> len(split.labeled), len(split.unlabeled), int(np.array([0, 1] * 10)[split.labeled].sum())
+    (4, 16, 2)
+    """
+    n_classes = int(y.max(initial=-1)) + 1 if classes is None else classes
+    if n_classes < 1 or y.min(initial=0) < UNLABELED or y.max(initial=-1) >= n_classes:
+        raise InputError(
+            f"labels must be from 0 to {n_classes - 1}, or -1 for none: "
+            f"these are from {y.min(initial=0)} to {y.max(initial=-1)}"
+        )
+    if n_labels < n_classes:
+        raise InputError(
+            f"{n_labels} is fewer labels than classes: give at least {n_classes}, one for each"
+        )
+    if n_validation < 0 or seed < 0:
+        raise InputError(
+            f"n_validation={n_validation} and seed={seed}: neither can be less than 0"
+        )
+    rng = np.random.default_rng(seed)
+    n_labeled = _shares(n_labels, rng.permutation(n_classes))
+    n_held = _shares(n_validation, rng.permutation(n_classes))
+    labeled, validation = [], []
+    for k in range(n_classes):
+        rows = rng.permutation(np.flatnonzero(y == k))
+        first, last = n_labeled[k], n_labeled[k] + n_held[k]
+        if last > len(rows):
+            raise InputError(
+                f"class {k} has {len(rows)} labeled rows, and {last} are needed for {n_labels} "
+                f"labels and {n_validation} validation labels over {n_classes} classes: ask for "
+                "fewer or give more rows of that class"
+            )
+        labeled.append(rows[:first])
+        validation.append(rows[first:last])
+    return LabelSplit.of_rows(
+        len(y),
+        np.concatenate(labeled).astype(np.int64),
+        np.concatenate(validation).astype(np.int64),
+        seed,
+    )
+
+
+def holdout(
+    labeled: Int64[np.ndarray, " L"], y: Int[np.ndarray, " N"], fraction: float, seed: int
+) -> tuple[Int64[np.ndarray, " T"], Int64[np.ndarray, " V"]]:
+    """Splits labeled rows into rows to train on and rows to choose by, both sorted.
+
+    `fraction` of the rows are held out, to the nearest row and in the proportions of the classes;
+    of each class at least one row stays in training, so with one label per class none is held out.
+
+    Raises InputError for a fraction outside of [0, 1) and for a row without a label.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(f"fraction={fraction}: hold out at least 0 and less than 1")
+    codes = y[labeled]
+    if (codes == UNLABELED).any():
+        raise InputError(f"row {labeled[codes == UNLABELED][0]} has no label to be held out by")
+    rng = np.random.default_rng(seed)
+    present, sizes = np.unique(codes, return_counts=True)
+    quota = fraction * sizes
+    held = np.minimum(np.floor(quota).astype(np.int64), sizes - 1)
+    # Largest remainder; the order is drawn before sorting, so that the seed settles ties.
+    order = rng.permutation(len(present))
+    order = order[np.argsort(-(quota - np.floor(quota))[order], kind="stable")]
+    missing = int(fraction * len(labeled) + 0.5) - int(held.sum())
+    for k in order:
+        if missing > 0 and held[k] < sizes[k] - 1:
+            held[k] += 1
+            missing -= 1
+    groups = [rng.permutation(labeled[codes == k]) for k in present]
+    validation = [group[:n] for group, n in zip(groups, held, strict=True)]
+    train = [group[n:] for group, n in zip(groups, held, strict=True)]
+    none = np.zeros(0, np.int64)
+    return np.sort(np.concatenate([none, *train])), np.sort(np.concatenate([none, *validation]))
+
+
+def as_unlabeled(
+    y: Int[np.ndarray, " N"], labeled: Int64[np.ndarray, " L"]
+) -> Int64[np.ndarray, " N"]:
+    """A copy of y in which only the labeled rows keep their label; the others have -1."""
+    hidden = np.full(len(y), UNLABELED, dtype=np.int64)
+    hidden[labeled] = y[labeled]
+    return hidden
+
+
+def encode_labels(y: object) -> tuple[Int64[np.ndarray, " N"], Shaped[np.ndarray, " K"]]:
+    """The labels as codes from 0 to K-1, with -1 for none, and the K sorted classes behind them.
+
+    Unlabeled is -1 in numbers; -1, None or NaN beside texts or in an object array. Zero unlabeled
+    rows are fine. Labels of whole floats become integers.
+
+    Raises InputError if y is not one label per row, has no labeled row or fewer than two classes,
+    holds NaN or infinity among numbers, numbers that are not whole, text beside numbers, or values
+    that are neither, and if -1 looks like a class of the user's ({-1, 1}).
+
+    >>> encode_labels(["cat", None, "dog", -1])
+    (array([ 0, -1,  1, -1]), array(['cat', 'dog'], dtype='<U3'))
+    """
+    # numpy would turn the -1 of a list of texts into one more text, so each value is kept.
+    texts = isinstance(y, list | tuple) and any(isinstance(label, str) for label in y)
+    try:
+        array = np.asarray(y, dtype=object if texts else None)
+    except ValueError as error:
+        raise InputError(f"y cannot be read as one label per row: {error}") from error
+    if array.ndim != 1:
+        raise InputError(
+            f"y should be a 1d array, one label per row, but has shape {array.shape}; "
+            "of a column, give y.ravel()"
+        )
+    if array.dtype.kind == "O":
+        array, known = _split_objects(array)
+    elif array.dtype.kind == "U":
+        _refuse_numbers_as_text(array)
+        known = np.ones(len(array), dtype=bool)
+    else:
+        array = _whole_numbers(array)
+        known = array != UNLABELED
+    if not known.any():
+        raise InputError("y has no labeled row: give at least one label of each class")
+    classes, codes = np.unique(array[known], return_inverse=True)
+    if len(classes) < 2:
+        advice = (
+            "; -1 means unlabeled here, so if -1 is a class of yours, recode the two classes, "
+            "for example as 0 and 1"
+        )
+        raise InputError(
+            f"y has one class only, {classes[0]}: need at least two classes"
+            + (advice if classes.dtype.kind in "iu" and classes[0] == 1 else "")
+        )
+    encoded = np.full(len(array), UNLABELED, dtype=np.int64)
+    encoded[known] = codes
+    return encoded, classes
+
+
+def _split_objects(
+    y: Shaped[np.ndarray, " N"],
+) -> tuple[Shaped[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """The labels of an object array in a dtype of their own, and which of them are labels."""
+    known = np.array([not _is_missing(label) for label in y], dtype=bool)
+    labels = y[known].tolist()
+    if all(isinstance(label, str) for label in labels):
+        array = np.full(len(y), "", dtype=np.array(labels, dtype=np.str_).dtype)
+        array[known] = labels
+        _refuse_numbers_as_text(array)
+        return array, known
+    if all(isinstance(label, numbers.Real) for label in labels):
+        values = np.array(labels)
+        array = np.full(len(y), values[0])  # any label will do where there is none
+        array[known] = values
+        return _whole_numbers(array), known
+    kinds = sorted({type(label).__name__ for label in labels})
+    raise InputError(
+        f"y holds values of the types {', '.join(kinds)}: give all labels as text or all as whole "
+        "numbers, and -1 or None for an unlabeled row"
+    )
+
+
+def _is_missing(label: object) -> bool:
+    if label is None:
+        return True
+    return isinstance(label, numbers.Real) and bool(label == UNLABELED or label != label)
+
+
+def _refuse_numbers_as_text(y: Shaped[np.ndarray, " N"]) -> None:
+    """numpy makes texts of np.array(["cat", -1]): the unlabeled row would become a class."""
+    for text in ("-1", "nan"):
+        if (y == text).any():
+            raise InputError(
+                f'y holds the text "{text}", which NumPy makes of a missing label among texts: '
+                "give y as a list or with dtype=object, and -1 or None for an unlabeled row"
+            )
+
+
+def _whole_numbers(y: Shaped[np.ndarray, " N"]) -> Shaped[np.ndarray, " N"]:
+    """Numeric labels as given, floats as int64."""
+    if y.dtype.kind in "bui":
+        return y
+    if y.dtype.kind != "f":
+        raise InputError(f"y has dtype {y.dtype}: give labels as text or as whole numbers")
+    # The first words are those that scikit-learn's checks look for.
+    if np.isnan(y).any():
+        raise InputError(
+            f"Input y contains NaN, the first in row {int(np.isnan(y).argmax())}: "
+            "give -1 for an unlabeled row"
+        )
+    if np.isinf(y).any():
+        raise InputError(
+            f"Input y contains infinity, the first in row {int(np.isinf(y).argmax())}: "
+            "give -1 for an unlabeled row"
+        )
+    whole = (y == np.floor(y)) & (np.abs(y) < 2.0**53)
+    if not whole.all():
+        row = int((~whole).argmax())
+        raise InputError(
+            f"Unknown label type: y is {y[row]} in row {row}, which is not a whole number: "
+            "give classes, not measurements"
+        )
+    return y.astype(np.int64)
+
+
+def _shares(total: int, order: Int64[np.ndarray, " K"]) -> list[int]:
+    """`total` over K classes, equal but for one more in the first classes of `order`."""
+    share, rest = divmod(total, len(order))
+    shares = np.full(len(order), share)
+    shares[order[:rest]] += 1
+    return [int(n) for n in shares]
+
+
+def _repeats(rows: Int64[np.ndarray, " V"]) -> bool:
+    return len(np.unique(rows)) < len(rows)
+
+
+def _count(values: Mapping[object, object], key: str) -> int:
+    value = values.get(key)
+    if type(value) is not int or value < 0:
+        raise InputError(f"the {key!r} of a split must be a whole number from 0, not {value!r}")
+    return value
+
+
+def _rows(values: Mapping[object, object], key: str, n_rows: int) -> Int64[np.ndarray, " L"]:
+    rows = values.get(key)
+    if not isinstance(rows, list) or any(type(row) is not int for row in rows):
+        raise InputError(f"the {key!r} of a split must be a list of row numbers")
+    if any(not 0 <= row < n_rows for row in rows):
+        raise InputError(f"the {key!r} of a split has a row outside of 0 to {n_rows - 1}")
+    if any(a >= b for a, b in itertools.pairwise(sorted(rows))):
+        raise InputError(f"the {key!r} of a split names a row twice")
+    return np.array(rows, dtype=np.int64)

@@ -1,0 +1,169 @@
+"""What stands for y in a bound: pairs (example, label) with weights, so that a step costs M decoder rows.
+
+A label rule turns q(y|x), and the observed label where there is one, into `LabelDraws`. The bound does
+not know which rule it is given (sections 2.3, 2.4, 2.7.2 and 3.3.2 differ only in this value).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from semivae.noise import Noise
+
+
+class LabelDraws(NamedTuple):
+    """M weighted points (row, y) that stand for a distribution pi over K labels of B examples.
+
+    The weights of an example sum to 1 (for an unbiased draw: in expectation). `log_pi` is kept because
+    KL(pi || p(y)) is always analytic. `centre` names one pair per example: see `expectation`.
+    """
+
+    log_pi: Float[Tensor, "B K"]
+    row: Int[Tensor, "M"]
+    y: Float[Tensor, "M K"]
+    weight: Float[Tensor, "M"]
+    centre: Int[Tensor, "B"]
+
+    def expectation(self, f: Float[Tensor, "M"]) -> Float[Tensor, "B"]:
+        """E_pi f per example, as c + sum_w (f - c) with c the detached f of the centre pair.
+
+        The values differ from c by tens of nats and c is hundreds: without the centre that offset, the
+        same for every label, would swamp the gradient with respect to the weights.
+        """
+        c = f.detach()[self.centre]
+        return c.index_add(0, self.row, self.weight * (f - c[self.row]))
+
+
+class LabelRule(ABC):
+    """A rule for y: (q(y|x), the observed y as one-hot or None, noise) -> LabelDraws."""
+
+    @abstractmethod
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        """The pairs that stand for y."""
+
+
+def one_pair_each(log_pi: Float[Tensor, "B K"], y: Float[Tensor, "B K"]) -> LabelDraws:
+    """One pair per example, M = B, with weight 1."""
+    row = torch.arange(y.shape[0], device=y.device)
+    return LabelDraws(log_pi, row, y, torch.ones_like(y[:, 0]), centre=row)
+
+
+def every_pair(log_pi: Float[Tensor, "B K"]) -> LabelDraws:
+    """Every class of every example, M = K B in class-major order, weighted by pi."""
+    examples, classes = log_pi.shape
+    row = torch.arange(examples, device=log_pi.device)
+    one_hot = torch.eye(classes, dtype=log_pi.dtype, device=log_pi.device)
+    return LabelDraws(
+        log_pi=log_pi,
+        row=row.repeat(classes),
+        y=one_hot.repeat_interleave(examples, 0),
+        weight=log_pi.exp().t().reshape(-1),
+        centre=log_pi.argmax(1) * examples + row,
+    )
+
+
+def observed_label(y: Float[Tensor, "B K"] | None) -> Float[Tensor, "B K"]:
+    """The one-hot label, or an error where the stream has none."""
+    if y is None:
+        raise ValueError("this label rule reads observed labels, and the stream has none")
+    return y
+
+
+def smooth(y: Float[Tensor, "B K"], epsilon: float) -> Float[Tensor, "B K"]:
+    """log of the smoothed label: 1 - epsilon on the class, epsilon / (K - 1) elsewhere (section 3.3.2).
+
+    `y` is one-hot. PyTorch's `label_smoothing=e` mixes with the uniform distribution instead: the same
+    label has e = epsilon K / (K - 1).
+
+    >>> smooth(torch.tensor([[0.0, 1.0, 0.0]]), 0.1).exp()
+    tensor([[0.0500, 0.9000, 0.0500]])
+    """
+    classes = y.shape[-1]
+    if not 0 <= epsilon < (classes - 1) / classes:
+        raise ValueError(
+            f"epsilon={epsilon} is not in [0, {(classes - 1) / classes:.3g}): "
+            "a smoothed label keeps its class the likeliest"
+        )
+    return (y * (1 - epsilon) + (1 - y) * (epsilon / (classes - 1))).log()
+
+
+@dataclass(frozen=True)
+class Observed(LabelRule):
+    """pi = the observed label: B(x; pi) is the labeled ELBO (section 2.4, Eq 6). M = B."""
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        label = observed_label(y)
+        return one_pair_each(label.log(), label)
+
+
+@dataclass(frozen=True)
+class Enumerated(LabelRule):
+    """pi = q(y|x), summed exactly: the unlabeled ELBO (section 2.3, Eq 5; 3.1, Eq 14). M = K B."""
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        return every_pair(log_q)
+
+
+@dataclass(frozen=True)
+class Relaxed(LabelRule):
+    """Gumbel-Softmax: the decoder sees softmax((log pi + g) / tau) (section 2.7.2). M = B.
+
+    Value and gradient are biased for Eq 5; the bias falls and the variance grows as tau falls.
+    """
+
+    tau: float = 2 / 3
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        return one_pair_each(log_q, _gumbel_softmax(log_q, self.tau, noise))
+
+
+@dataclass(frozen=True)
+class StraightThrough(LabelRule):
+    """The decoder sees the one-hot of the Gumbel maximum; the gradient is `Relaxed`'s. M = B.
+
+    The value is unbiased for Eq 5 at any tau, the gradient is not.
+    """
+
+    tau: float = 2 / 3
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        soft = _gumbel_softmax(log_q, self.tau, noise)
+        hard = torch.nn.functional.one_hot(soft.argmax(1), soft.shape[1]).to(soft.dtype)
+        return one_pair_each(log_q, hard + soft - soft.detach())
+
+
+@dataclass(frozen=True)
+class Smoothed(LabelRule):
+    """pi = the smoothed label p_hat (section 3.3.2): the first half of Optimized-ELBO.
+
+    `decode` says which pairs the decoder sees: `Observed()` the label alone (M = B; exceeds the bound by
+    at most H(p_hat)), `Enumerated()` every class with weight p_hat (M = K B; a bound on log p(x)).
+    """
+
+    epsilon: float
+    decode: LabelRule = field(default_factory=Observed)
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        log_p_hat = smooth(observed_label(y), self.epsilon)
+        return self.decode(log_p_hat, y, noise)._replace(log_pi=log_p_hat)
+
+
+def _gumbel_softmax(log_q: Tensor, tau: float, noise: Noise) -> Tensor:
+    gumbel = noise.gumbel("y", log_q.shape[1]).to(log_q.dtype)
+    return torch.softmax((log_q + gumbel) / tau, 1)

@@ -1,0 +1,233 @@
+"""Networks, tensors to tensors: the paper's CNN (sections 2.10, 2.11, 4.3) and Kingma's MLP (2.9.1)."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from semivae.distributions import full_precision
+
+Shape = tuple[int, ...]
+
+
+class FullPrecisionLinear(nn.Linear):
+    """A linear layer outside autocast: the heads whose outputs enter exp, log-softmax and KL."""
+
+    def forward(self, input: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(full_precision(input))
+
+
+class SplitLinear(nn.Module):
+    """W [a; y] + b as (W_a a + b)[row] + W_y y: what does not see y is computed once per example.
+
+    `row` (M,) says which example each pair belongs to; None: `a` already has a row per pair.
+    """
+
+    def __init__(self, inputs: int, classes: int, outputs: int) -> None:
+        super().__init__()
+        self.of_a = nn.Linear(inputs, outputs)
+        self.of_y = nn.Linear(classes, outputs, bias=False)
+
+    def forward(
+        self, a: Float[Tensor, "N A"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"] | None
+    ) -> Float[Tensor, "M F"]:
+        bracket = self.of_a(a)
+        pairs: Tensor = (bracket if row is None else bracket[row]) + self.of_y(y)
+        return pairs
+
+
+class Columns(nn.Module):
+    """Columns `start` to `stop` of the features: two heads on one matrix product."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, h: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
+        return h[:, self.start : self.stop]
+
+
+class AddLabel(nn.Module):
+    """a[row] + W_y y for features a that are already W_x x + b (Kingma's first layer of q(z|x, y))."""
+
+    def __init__(self, columns: Columns, classes: int) -> None:
+        super().__init__()
+        self.columns = columns
+        self.of_y = nn.Linear(classes, columns.stop - columns.start, bias=False)
+
+    def forward(
+        self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"] | None
+    ) -> Float[Tensor, "M G"]:
+        a = self.columns(h)
+        pairs: Tensor = (a if row is None else a[row]) + self.of_y(y)
+        return pairs
+
+
+class LabelBlind(nn.Module):
+    """Heads of q(z|x): mean and log variance, one row per example (section 2.2, Eq 2)."""
+
+    sees_y = False
+
+    def __init__(self, hidden: nn.Module, features: int, latent: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.mean = FullPrecisionLinear(features, latent)
+        self.log_variance = FullPrecisionLinear(features, latent)
+
+    def forward(
+        self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        hidden = self.hidden(h)
+        return self.mean(hidden), self.log_variance(hidden)
+
+
+class LabelAware(nn.Module):
+    """Heads of Kingma's q(z|x, y): both mean and log variance see y, one row per pair."""
+
+    sees_y = True
+
+    def __init__(
+        self, first: SplitLinear | AddLabel, activation: nn.Module, features: int, latent: int
+    ) -> None:
+        super().__init__()
+        self.first, self.activation = first, activation
+        self.mean = FullPrecisionLinear(features, latent)
+        self.log_variance = FullPrecisionLinear(features, latent)
+
+    def forward(
+        self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"]
+    ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "M D"]]:
+        hidden = self.activation(self.first(h, y, row))
+        return self.mean(hidden), self.log_variance(hidden)
+
+
+def halvings(size: int, times: int) -> list[int]:
+    """The side of an image after each convolution of stride 2, kernel 3, padding 1: size first.
+
+    >>> halvings(28, 3)
+    [28, 14, 7, 4]
+    """
+    sizes = [size]
+    for _ in range(times):
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """Lays the convolutions' weights out channels-last, the faster layout; shapes stay."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+class ConvEncoder(nn.Sequential):
+    """Images to 512 features by stride-2 convolutions (section 2.10): 28 -> 14 -> 7, 32 -> 16 -> 8."""
+
+    def __init__(self, event: Shape, channels: tuple[int, ...], features: int) -> None:
+        height, width = (halvings(side, len(channels))[-1] for side in event[1:])
+        layers: list[nn.Module] = []
+        for before, after in zip((event[0], *channels), channels, strict=False):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
+        flat = channels[-1] * height * width
+        layers += [nn.Flatten(), nn.Linear(flat, features), nn.ReLU()]
+        super().__init__(*layers)
+        channels_last(self)
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
+        x = input.contiguous(memory_format=torch.channels_last)
+        for layer in self:
+            x = layer(x)
+        return x
+
+
+class Unflatten(nn.Module):
+    """(M, H W C) to images (M, C, H, W) that lie channels-last in memory, at no cost."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.channels, self.height, self.width = channels, height, width
+
+    def forward(self, h: Float[Tensor, "M F"]) -> Float[Tensor, "M C H W"]:
+        return h.view(-1, self.height, self.width, self.channels).permute(0, 3, 1, 2)
+
+
+def _upsampling(event: Shape, channels: tuple[int, ...]) -> list[nn.Module]:
+    """Transposed convolutions from `channels[0]` up to the image, each undoing one halving.
+
+    A halving to n comes from 2n or 2n - 1; the output padding (1 or 0) says which, so that any image
+    size is met: 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32 with paddings of 1, 4 -> 7 -> 14 -> 28 with 0, 1, 1.
+    """
+    outputs = (*channels[1:], event[0])
+    heights = halvings(event[1], len(outputs))[::-1]
+    widths = halvings(event[2], len(outputs))[::-1]
+    layers: list[nn.Module] = []
+    for i, after in enumerate(outputs):
+        padding = (heights[i + 1] - 2 * heights[i] + 1, widths[i + 1] - 2 * widths[i] + 1)
+        convolution = nn.ConvTranspose2d(
+            channels[i], after, 3, stride=2, padding=1, output_padding=padding
+        )
+        layers += [convolution, nn.ReLU()]
+    return layers[:-1]  # no activation on the output: it is a mean or a logit
+
+
+class Decoder(nn.Module):
+    """f(z, y): a first layer that combines z and y, split, then `rest` (section 2.11)."""
+
+    def __init__(self, first: SplitLinear, activation: nn.Module, rest: nn.Module) -> None:
+        super().__init__()
+        self.first, self.activation, self.rest = first, activation, rest
+
+    def forward(
+        self, z: Float[Tensor, "N D"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"] | None
+    ) -> Float[Tensor, "M *X"]:
+        output: Tensor = self.rest(self.activation(self.first(z, y, row)))
+        return output
+
+
+def conv_decoder(event: Shape, classes: int, latent: int) -> Decoder:
+    """Section 2.11: 512, the encoder's flattened size (3136 or 4096), two transposed convolutions."""
+    height, width = (halvings(side, 2)[-1] for side in event[1:])
+    rest = nn.Sequential(
+        nn.Linear(512, 64 * height * width),
+        nn.ReLU(),
+        Unflatten(64, height, width),
+        *_upsampling(event, (64, 32)),
+    )
+    return Decoder(SplitLinear(latent, classes, 512), nn.ReLU(), channels_last(rest))
+
+
+def conv_decoder_43(event: Shape, classes: int, latent: int) -> Decoder:
+    """Section 4.3: 512 units read as a small image, then three transposed convolutions."""
+    height, width = (halvings(side, 3)[-1] for side in event[1:])
+    channels, remainder = divmod(512, height * width)
+    if remainder or not channels:
+        raise ValueError(
+            f"the decoder of section 4.3 reads its 512 units as {height} x {width} images, which "
+            f"does not divide for {event[1]} x {event[2]} pixels: use the decoder of section 2.11"
+        )
+    rest = nn.Sequential(
+        Unflatten(channels, height, width), *_upsampling(event, (channels, 64, 32))
+    )
+    return Decoder(SplitLinear(latent, classes, 512), nn.ReLU(), channels_last(rest))
+
+
+def mlp(
+    inputs: int, hidden: tuple[int, ...], activation: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """Flattens, then one linear layer and activation per hidden size."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in zip((inputs, *hidden), hidden, strict=False):
+        layers += [nn.Linear(before, after), activation()]
+    return nn.Sequential(*layers)
+
+
+def mlp_decoder(
+    event: Shape, classes: int, latent: int, hidden: int, activation: Callable[[], nn.Module]
+) -> Decoder:
+    """[z; y] to one hidden layer to *X (section 2.9.1)."""
+    rest = nn.Sequential(nn.Linear(hidden, math.prod(event)), nn.Unflatten(1, event))
+    return Decoder(SplitLinear(latent, classes, hidden), activation(), rest)

@@ -1,0 +1,80 @@
+"""Optimizers and learning rates as plain values."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+class Optimizer(ABC):
+    """A frozen value that builds a torch optimizer; `peak` is the learning rate a schedule scales."""
+
+    peak: float
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimizer of these parameters."""
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam (section 2.8; the paper: 1e-3)."""
+
+    peak: float = 1e-3
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(list(parameters), lr=self.peak, fused=True)
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay; Kingma's N(0, 1) prior on the weights is a decay of 1 / N."""
+
+    peak: float = 1e-3
+    decay: float = 1e-2
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            list(parameters), lr=self.peak, weight_decay=self.decay, fused=True
+        )
+
+
+class LearningRate(ABC):
+    """A factor on the peak learning rate, as a function of the fraction of training done."""
+
+    @abstractmethod
+    def __call__(self, fraction: float) -> float:
+        """The factor, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Constant(LearningRate):
+    """The peak, throughout."""
+
+    def __call__(self, fraction: float) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class OneCycle(LearningRate):
+    """Up from `start` to 1 over the first `rise` of training, then down to about 0, along cosines.
+
+    >>> [round(OneCycle()(f), 3) for f in (0.0, 0.15, 0.3, 0.65, 1.0)]
+    [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+
+    rise: float = 0.3
+    start: float = 0.04
+
+    def __call__(self, fraction: float) -> float:
+        if fraction < self.rise:
+            return self.start + (1 - self.start) * _half_cosine(fraction / self.rise)
+        return 1.0 - _half_cosine((fraction - self.rise) / (1 - self.rise))
+
+
+def _half_cosine(x: float) -> float:
+    """0 at x = 0, 1 at x = 1, flat at both ends."""
+    return 0.5 - 0.5 * math.cos(math.pi * min(1.0, x))

@@ -1,0 +1,311 @@
+"""The terms of the objectives, one per symbol of the paper; they add, subtract and scale.
+
+A term is a frozen value. It reads named streams and returns its natural quantity (a KL is at least 0, a
+bound is to be maximised) in nats, per example (B,) or as a statistic of the batch (); the sum that holds
+it says with which sign and weight it counts, and takes the mean over the batch.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semivae.information import entropy, kl, log_mean
+from semivae.labels import LabelRule, observed_label, smooth
+from semivae.models.densities import DensityModel
+from semivae.processes import mean_over_processes
+from semivae.schedules import Ramp, Weight, weight_at
+from semivae.streams import LABELED, UNLABELED, StepState, Streams
+
+
+class TermValue(NamedTuple):
+    """What a term returns: its value (B,) or (), in nats, and the buffers it wants changed."""
+
+    value: Tensor
+    updates: dict[str, Tensor]
+
+
+class Term(ABC):
+    """A named quantity of one stream. `a + b`, `a - b` and `weight * a` make a `Sum`."""
+
+    name: ClassVar[str]
+    stream: str
+
+    @abstractmethod
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        """The quantity, to be read with its own sign."""
+
+    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
+        """The buffers this term remembers, as they are before the first step."""
+        return {}
+
+    @property
+    def key(self) -> str:
+        """The name under which it is logged."""
+        return f"{self.stream}/{self.name}"
+
+    def __add__(self, other: "Term | Sum") -> "Sum":
+        return _as_sum(self) + other
+
+    def __sub__(self, other: "Term | Sum") -> "Sum":
+        return _as_sum(self) - other
+
+    def __rmul__(self, weight: Weight) -> "Sum":
+        return weight * _as_sum(self)
+
+
+class Weighted(NamedTuple):
+    """A term and the weight with which it counts in a sum."""
+
+    weight: Weight
+    term: Term
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A weighted sum of terms, kept flat; a term that would be logged under a taken name is an error."""
+
+    parts: tuple[Weighted, ...]
+
+    def __post_init__(self) -> None:
+        keys = [part.term.key for part in self.parts]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise ValueError(f"terms that appear twice in one sum: {', '.join(repeated)}")
+
+    def __add__(self, other: "Term | Sum") -> "Sum":
+        return Sum(self.parts + _as_sum(other).parts)
+
+    def __sub__(self, other: "Term | Sum") -> "Sum":
+        return self + -1.0 * _as_sum(other)
+
+    def __rmul__(self, weight: Weight) -> "Sum":
+        return Sum(tuple(Weighted(_product(weight, w), term) for w, term in self.parts))
+
+
+def _as_sum(term: Term | Sum) -> Sum:
+    return term if isinstance(term, Sum) else Sum((Weighted(1.0, term),))
+
+
+def _product(a: Weight, b: Weight) -> Weight:
+    if isinstance(a, Ramp) and isinstance(b, Ramp):
+        raise ValueError(f"a weight that ramps inside a sum that ramps: {a} times {b}")
+    if isinstance(a, Ramp):
+        a, b = b, a
+    assert not isinstance(a, Ramp)
+    return replace(b, start=a * b.start, end=a * b.end) if isinstance(b, Ramp) else a * b
+
+
+class SumValue(NamedTuple):
+    """The value of a sum () and the mean of each of its terms by name."""
+
+    value: Float[Tensor, ""]
+    terms: dict[str, Float[Tensor, ""]]
+    updates: dict[str, Tensor]
+
+
+def evaluate(total: Sum, model: DensityModel, streams: Streams, state: StepState) -> SumValue:
+    """sum_i weight_i mean_b term_i(b): the mean is over the batch of each term's own stream."""
+    value = torch.zeros(())
+    terms: dict[str, Tensor] = {}
+    updates: dict[str, Tensor] = {}
+    for weight, term in total.parts:
+        result = term(model, streams, state)
+        mean = result.value.mean()
+        value = value.to(mean) + weight_at(weight, state.fraction) * mean
+        terms[term.key] = mean.detach()
+        updates |= result.updates
+    return SumValue(value, terms, updates)
+
+
+# The three parts of the bound B(x; pi); ELBO is their sum.
+
+
+@dataclass(frozen=True)
+class Reconstruction(Term):
+    """E_pi E_q(z|.) log p(x|z, y), the first part of Eqs 5 and 6. Value: (B,)."""
+
+    name: ClassVar[str] = "reconstruction"
+    stream: str
+    rule: LabelRule
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(streams.bound(self.stream, self.rule).reconstruction, {})
+
+
+@dataclass(frozen=True)
+class LatentKL(Term):
+    """E_pi D_KL(q(z|.) || p(z)), the second part of Eqs 5 and 6 (Eq 12 of 2.7.3). Value: (B,), >= 0."""
+
+    name: ClassVar[str] = "latent_kl"
+    stream: str
+    rule: LabelRule
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(streams.bound(self.stream, self.rule).latent_kl, {})
+
+
+@dataclass(frozen=True)
+class LabelKL(Term):
+    """D_KL(pi || p(y)): the third part of Eq 5; - log p(y) in Eq 6. Value: (B,), >= 0."""
+
+    name: ClassVar[str] = "label_kl"
+    stream: str
+    rule: LabelRule
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(streams.bound(self.stream, self.rule).label_kl, {})
+
+
+def ELBO(stream: str, rule: LabelRule) -> Sum:
+    """Eq 5 (rule `Enumerated`, `Relaxed` or `StraightThrough`) or Eq 6 (rule `Observed`)."""
+    return Reconstruction(stream, rule) - LatentKL(stream, rule) - LabelKL(stream, rule)
+
+
+# The classifier's terms.
+
+
+@dataclass(frozen=True)
+class LabelLogLikelihood(Term):
+    """log q(y|x) of the observed label: minus the cross-entropy of Eqs 7 and 8. Value: (B,), <= 0."""
+
+    name: ClassVar[str] = "label_log_likelihood"
+    stream: str = LABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        encoded = streams[self.stream]
+        return TermValue((observed_label(encoded.y) * encoded.q_y.logits).sum(1), {})
+
+
+@dataclass(frozen=True)
+class ClassifierEntropy(Term):
+    """H(q(y|x)) = - sum_k q_k log q_k (section 3.1, Eq 15). Value: (B,), from 0 to log K.
+
+    Optimized-ELBO subtracts it with weight beta. U(x) holds it with weight +1 already (Eq 14), so that an
+    actual penalty needs beta > 1.
+    """
+
+    name: ClassVar[str] = "classifier_entropy"
+    stream: str = UNLABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(entropy(streams[self.stream].q_y.logits), {})
+
+
+@dataclass(frozen=True)
+class MutualInformation(Term):
+    """I(y; x) of the rows of this batch (section 3.2, Eq 16), the plug-in. Value: (), 0 to log K.
+
+    Biased down by about (K - 1) / 2B: below 5 K rows use `RunningMutualInformation`.
+    """
+
+    name: ClassVar[str] = "mutual_information"
+    stream: str = UNLABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        log_q = streams[self.stream].q_y.logits
+        log_aggregate = mean_over_processes(log_mean(log_q).exp()).log()
+        return TermValue(entropy(log_aggregate) - entropy(log_q).mean(), {})
+
+
+@dataclass(frozen=True)
+class RunningMutualInformation(Term):
+    """I(y; x) with a running marginal r <- rho r + (1 - rho) q_B(y) (section 3.2). Value: ().
+
+    The value is H(r) - E_x H(q(y|x)); the gradient is that of - sum_k q_B(k) log r_k - E_x H, through the
+    batch's q_B only, and equals the population's as r tends to q(y). It serves any batch size.
+    """
+
+    name: ClassVar[str] = "mutual_information"
+    stream: str = UNLABELED
+    rho: float = 0.99
+
+    @property
+    def buffer(self) -> str:
+        """The name of the running marginal in `StepState.buffers`."""
+        return f"{self.stream}/running_marginal"
+
+    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
+        return {self.buffer: model.p_y().probs.detach().clone()}
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        log_q = streams[self.stream].q_y.logits
+        aggregate = mean_over_processes(log_q.exp().mean(0))
+        running = self.rho * state.buffers[self.buffer] + (1 - self.rho) * aggregate.detach()
+        cross_entropy = -(aggregate * running.log()).sum()
+        # The forward value is H(r), the gradient that of the cross-entropy.
+        marginal = entropy(running.log()) + cross_entropy - cross_entropy.detach()
+        return TermValue(marginal - entropy(log_q).mean(), {self.buffer: running})
+
+
+# The label terms of Optimized-ELBO (sections 3.3 to 3.6); math: KL(pi || p(y)) under different pi.
+
+
+@dataclass(frozen=True)
+class PriorKL(Term):
+    """D_KL(q(y|x) || p(y)) on labeled rows (sections 3.3.2 and 3.4). Value: (B,), >= 0."""
+
+    name: ClassVar[str] = "prior_kl"
+    stream: str = LABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(kl(streams[self.stream].q_y.logits, model.p_y().logits), {})
+
+
+def _log_p_hat(streams: Streams, stream: str, epsilon: float) -> Float[Tensor, "B K"]:
+    """log p_hat(y|x) of a stream's observed labels, smoothed (3.3.2); epsilon = 0 is the label."""
+    return smooth(observed_label(streams[stream].y), epsilon)
+
+
+@dataclass(frozen=True)
+class ForwardLabelKL(Term):
+    """D_KL(p_hat || q(y|x)) (sections 3.3.2, 3.5): its gradient is the smoothed cross-entropy's."""
+
+    name: ClassVar[str] = "forward_label_kl"
+    epsilon: float
+    stream: str = LABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(
+            kl(_log_p_hat(streams, self.stream, self.epsilon), streams[self.stream].q_y.logits), {}
+        )
+
+
+@dataclass(frozen=True)
+class ReverseLabelKL(Term):
+    """D_KL(q(y|x) || p_hat) (as printed in 3.6): infinite at epsilon = 0, hence an error there.
+
+    Its gradient vanishes where the classifier is confidently wrong.
+    """
+
+    name: ClassVar[str] = "reverse_label_kl"
+    epsilon: float
+    stream: str = LABELED
+
+    def __post_init__(self) -> None:
+        if self.epsilon <= 0:
+            raise ValueError(
+                f"epsilon={self.epsilon} makes KL(q || p_hat) infinite: give epsilon > 0"
+            )
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(
+            kl(streams[self.stream].q_y.logits, _log_p_hat(streams, self.stream, self.epsilon)), {}
+        )
+
+
+@dataclass(frozen=True)
+class SmoothedPriorKL(Term):
+    """D_KL(p_hat || p(y)) (as printed in 3.4): a constant, with no gradient for any label."""
+
+    name: ClassVar[str] = "smoothed_prior_kl"
+    epsilon: float
+    stream: str = LABELED
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        return TermValue(
+            kl(_log_p_hat(streams, self.stream, self.epsilon), model.p_y().logits), {}
+        )

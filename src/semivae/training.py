@@ -1,0 +1,188 @@
+"""The one training loop of the package: any model of the family, any objective, one process or many."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from semivae.data.batches import SemiSupervisedBatches
+from semivae.models.m2 import M2
+from semivae.noise import Noise
+from semivae.objectives import Loss, Objective
+from semivae.optimizers import Constant, LearningRate, Optimizer
+from semivae.streams import LABELED, Rows, StepState, Streams
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class NonFiniteError(ArithmeticError):
+    """A term of the objective stopped being a number; training stopped before the weights did."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train: plain values. `clip_norm` bounds the gradient's norm (0: no bound)."""
+
+    epochs: int
+    optimizer: Optimizer
+    learning_rate: LearningRate = Constant()  # noqa: RUF009  (a frozen value)
+    labeled_rows: int = 128
+    unlabeled_rows: int = 128
+    clip_norm: float = 0.0
+    bfloat16: bool = True
+
+
+class EpochLog(NamedTuple):
+    """The means over one epoch of the loss and of every term, by name, in nats per example."""
+
+    epoch: int
+    step: int
+    seconds: float
+    learning_rate: float
+    loss: float
+    terms: dict[str, float]
+
+
+class Snapshot(NamedTuple):
+    """All that a run needs, beside its weights and configuration, to go on bit for bit."""
+
+    epoch: int
+    optimizer: dict[str, Any]
+    buffers: dict[str, Tensor]
+
+
+class Step(nn.Module):
+    """One step's loss as a module, so that gradients are synchronised wherever its parts are called."""
+
+    def __init__(self, model: M2, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, batch: dict[str, Rows], noise: Noise, state: StepState) -> Loss:
+        """Encodes every stream in one pass, then the objective (its sign: minimise)."""
+        streams = Streams(self.model, batch, noise, self.model.latent_size)
+        return self.objective(self.model, streams, state)
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def fit(
+    model: M2,
+    objective: Objective,
+    batches: SemiSupervisedBatches,
+    training: Training,
+    seed: int,
+    resume: Snapshot | None = None,
+    on_epoch: Callable[[EpochLog, Snapshot], None] = lambda log, snapshot: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+    stop_after: int | None = None,
+) -> list[EpochLog]:
+    """Trains `model` in place and returns one log per epoch.
+
+    `on_epoch` receives each epoch's log with all that resuming needs; `on_step` the number of steps done
+    and to do; `stop_after` ends the run after so many steps. Random numbers are keyed by `seed` and step.
+
+    Raises `NonFiniteError` with the term's name and the step, before that step changes a weight.
+    """
+    from accelerate import Accelerator  # takes a while to import; only training needs it
+
+    accelerator = Accelerator()
+    device = accelerator.device
+    torch_optimizer = training.optimizer.build(model.parameters())
+    if resume is not None:
+        torch_optimizer.load_state_dict(resume.optimizer)
+    step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
+    model.train()
+    buffers = objective.initial_buffers(model) if resume is None else resume.buffers
+    steps = training.epochs * batches.steps_per_epoch
+    autocast = torch.autocast(
+        device.type, torch.bfloat16, enabled=training.bfloat16 and bfloat16_is_fast(device)
+    )
+    logs: list[EpochLog] = []
+    for epoch in range(0 if resume is None else resume.epoch, training.epochs):
+        started, means = time.monotonic(), Means()
+        for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
+            factor = training.learning_rate(step / steps)
+            for group in torch_optimizer.param_groups:
+                group["lr"] = training.optimizer.peak * factor
+            batch = make_batch(batches, objective.streams, step, accelerator)
+            noise = Noise(
+                seed,
+                step,
+                tuple((name, rows.x.shape[0]) for name, rows in batch.items()),
+                device,
+                accelerator.process_index,
+                accelerator.num_processes,
+            )
+            with autocast:
+                result = step_module(batch, noise, StepState(step, step / steps, buffers))
+            means.add(result, step)
+            optimizer.zero_grad()
+            accelerator.backward(result.loss)
+            if training.clip_norm:
+                accelerator.clip_grad_norm_(model.parameters(), training.clip_norm)
+            optimizer.step()
+            buffers = buffers | result.updates
+            on_step(step + 1, steps)
+            if step + 1 == stop_after:
+                return logs
+        seconds = time.monotonic() - started
+        rate = training.optimizer.peak * factor
+        logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
+        on_epoch(logs[-1], Snapshot(epoch + 1, torch_optimizer.state_dict(), buffers))
+    return logs
+
+
+def make_batch(
+    batches: SemiSupervisedBatches, streams: tuple[str, ...], step: int, accelerator: "Accelerator"
+) -> dict[str, Rows]:
+    """This process's share of the streams that the objective reads."""
+    batch: dict[str, Rows] = {}
+    device = accelerator.device
+    for name in streams:
+        rows = batches.labeled_at(step) if name == LABELED else batches.unlabeled_at(step)
+        share = len(rows) // accelerator.num_processes
+        rows = rows[share * accelerator.process_index : share * (accelerator.process_index + 1)]
+        y = batches.y_at(rows, device) if name == LABELED else None
+        batch[name] = Rows(batches.x_at(rows, device), y)
+    return batch
+
+
+class Means:
+    """Running means of the loss and the terms over an epoch; the first that is not finite is an error."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, result: Loss, step: int) -> None:
+        """Adds one step's values; raises `NonFiniteError` if one is not finite."""
+        self.names = [*result.terms, "loss"]
+        values = torch.stack([*result.terms.values(), result.loss.detach()])
+        if not bool(values.isfinite().all()):
+            bad = [f"{n} = {v:g}" for n, v in zip(self.names, values.tolist(), strict=True)]
+            bad = [
+                text for text, ok in zip(bad, values.isfinite().tolist(), strict=True) if not ok
+            ]
+            raise NonFiniteError(
+                f"not finite at step {step}: {', '.join(bad)}; the weights are those of the step "
+                "before: lower the learning rate or set training.clip_norm"
+            )
+        self.total = values if self.total is None else self.total + values
+        self.count += 1
+
+    def values(self) -> tuple[float, dict[str, float]]:
+        """The mean loss and the mean of each term."""
+        assert self.total is not None
+        means = dict(zip(self.names, (self.total / self.count).tolist(), strict=True))
+        return means.pop("loss"), means
