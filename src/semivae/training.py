@@ -100,6 +100,7 @@ def fit(
     torch_optimizer = training.optimizer.build(model.parameters())
     if resume is not None:
         torch_optimizer.load_state_dict(resume.optimizer)
+        _lay_out_like_parameters(torch_optimizer)
     step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
     model.train()
     buffers = objective.initial_buffers(model) if resume is None else resume.buffers
@@ -140,6 +141,14 @@ def fit(
         logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
         on_epoch(logs[-1], Snapshot(epoch + 1, torch_optimizer.state_dict(), buffers))
     return logs
+
+
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Gives loaded moments the memory layout of their weights (files hold row-major tensors only)."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def make_batch(

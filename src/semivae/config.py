@@ -1,0 +1,157 @@
+"""Configurations as plain values: to and from JSON, and `KEY=VALUE` changes to them.
+
+The dictionaries below are closed, and the only place where a string selects a class or a function.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from semivae import labels, objective_specs, objectives, optimizers, terms
+from semivae.errors import InputError
+from semivae.models import networks, specs
+from semivae.schedules import Ramp
+
+CHOICES: Mapping[str, Mapping[str, Any]] = {
+    "network": {
+        "paper-cnn": networks.PaperCNN,
+        "paper-cnn-4.3": networks.PaperCNN43,
+        "kingma-mlp": networks.KingmaMLP,
+        "mlp": networks.MLP,
+    },
+    "family": {"factorized": specs.Factorized, "conditional": specs.Conditional},
+    "likelihood": {
+        "bernoulli": specs.Bernoulli,
+        "binarized": specs.Binarized,
+        "gaussian": specs.Gaussian,
+        "learned-gaussian": specs.LearnedSigma,
+    },
+    "labels": {
+        "enumerated": labels.Enumerated,
+        "relaxed": labels.Relaxed,
+        "straight_through": labels.StraightThrough,
+    },
+    "objective": {
+        "equation_8": objective_specs.Equation8,
+        "kingma_2014": objective_specs.Kingma2014,
+        "optimized_labeled": objective_specs.OptimizedLabeled,
+        "optimized_elbo": objective_specs.OptimizedELBO,
+    },
+    "optimizer": {"adam": optimizers.Adam, "adamw": optimizers.AdamW},
+    "learning_rate": {"constant": optimizers.Constant, "one-cycle": optimizers.OneCycle},
+    "weighting": {
+        "balanced": objectives.balanced,
+        "dataset": objectives.dataset,
+        "sums": objectives.sums,
+    },
+    "label_divergence": {
+        "forward": terms.ForwardLabelKL,
+        "reverse": terms.ReverseLabelKL,
+        "smoothed-prior": terms.SmoothedPriorKL,
+    },
+    "information": {
+        "running": terms.RunningMutualInformation,
+        "batch": terms.MutualInformation,
+    },
+}
+REFERENCES = ("weighting", "label_divergence", "information")  # stored by name, not built
+Value = TypeVar("Value")
+
+
+def to_plain(value: Any, field: str = "") -> Any:
+    """A configuration as JSON values; a dataclass carries its name as "kind"."""
+    if field in REFERENCES:
+        return _name_of(field, value)
+    if isinstance(value, Ramp):
+        return {"ramp": [value.start, value.end, value.until]}
+    if dataclasses.is_dataclass(value):
+        plain = {
+            part.name: to_plain(getattr(value, part.name), part.name)
+            for part in dataclasses.fields(value)
+        }
+        return {"kind": _name_of(field, type(value)), **plain} if field in CHOICES else plain
+    return value
+
+
+def from_plain(cls: type[Value], plain: Mapping[str, Any]) -> Value:
+    """The configuration of which `to_plain` made these values; an unknown name is an `InputError`."""
+    fields = {part.name for part in dataclasses.fields(cast(Any, cls))}
+    unknown = sorted(set(plain) - fields)
+    if unknown:
+        raise InputError(f"unknown entries in the configuration: {', '.join(unknown)}")
+    return cls(**{name: _from_plain(name, value) for name, value in plain.items()})
+
+
+def _from_plain(field: str, value: Any) -> Any:
+    if field in REFERENCES:
+        return choose(field, value)
+    if isinstance(value, Mapping) and "ramp" in value:
+        return Ramp(*value["ramp"])
+    if isinstance(value, Mapping) and field in CHOICES:
+        rest = {name: part for name, part in value.items() if name != "kind"}
+        return from_plain(choose(field, value["kind"]), rest)
+    if isinstance(value, Mapping):
+        return from_plain(_NESTED[field], value)
+    return value
+
+
+def set_value(config: Value, key: str, text: str) -> Value:
+    """The configuration with one entry changed, as `--set objective.beta=2` asks.
+
+    >>> from semivae.labels import Relaxed
+    >>> set_value(Relaxed(tau=0.5), "tau", "0.3")
+    Relaxed(tau=0.3)
+    """
+    head, _, rest = key.partition(".")
+    names = [part.name for part in dataclasses.fields(cast(Any, config))]
+    if head not in names:
+        raise InputError(f"--set {key}: there is no {head!r} here, only {', '.join(names)}")
+    old = getattr(config, head)
+    if rest:
+        if not dataclasses.is_dataclass(old):
+            raise InputError(f"--set {key}: {head!r} is a single value, it has no {rest!r}")
+        new = set_value(old, rest, text)
+    elif head in CHOICES:
+        chosen = choose(head, text)
+        new = chosen if head in REFERENCES else chosen()
+    else:
+        new = _parse(key, text, old)
+    try:
+        return dataclasses.replace(cast(Any, config), **{head: new})  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InputError(f"--set {key}={text}: {error}") from error
+
+
+def choose(field: str, name: str) -> Any:
+    """What `name` stands for in a field with closed choices."""
+    try:
+        return CHOICES[field][name]
+    except (KeyError, TypeError):
+        raise InputError(f"{field}={name}: choose one of {', '.join(CHOICES[field])}") from None
+
+
+def _name_of(field: str, chosen: Any) -> str:
+    return next(name for name, value in CHOICES[field].items() if value is chosen)
+
+
+def _parse(key: str, text: str, old: Any) -> Any:
+    """A number like the old one, `none`, or `ramp(start, end, until)` where a weight may change."""
+    try:
+        if isinstance(old, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(old, int):
+            return int(text)
+        if text.startswith("ramp(") and text.endswith(")"):
+            return Ramp(*(float(part) for part in text[5:-1].split(",")))
+        return None if text == "none" else float(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--set {key}={text}: not a value like {old!r} ({error})") from error
+
+
+def _nested() -> dict[str, type]:
+    from semivae.training import Training
+
+    return {"training": Training, "baseline": Training}
+
+
+_NESTED = _nested()

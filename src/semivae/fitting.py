@@ -1,0 +1,226 @@
+"""From labeled and unlabeled rows to a predictor: what the estimator, the command line and the paper share."""
+
+import copy
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from semivae.bounds import bound
+from semivae.data.batches import SemiSupervisedBatches
+from semivae.data.scaling import Scaling
+from semivae.errors import InputError
+from semivae.generation import sample_class
+from semivae.labels import every_pair
+from semivae.models.m2 import M2
+from semivae.noise import Noise, generator
+from semivae.objectives import Objective, supervised
+from semivae.recipes import DataFacts, Recipe
+from semivae.training import EpochLog, Snapshot, Training, fit
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """x (N, *X) as given, y (N,) class numbers with -1 where unlabeled, the classes, the scaling of x."""
+
+    x: np.ndarray
+    y: Int[np.ndarray, " N"]
+    classes: tuple[str, ...]
+    scaling: Scaling
+
+    @property
+    def facts(self) -> DataFacts:
+        """Shape and counts."""
+        labeled = int((self.y >= 0).sum())
+        return DataFacts(self.x.shape[1:], labeled, len(self.y) - labeled, len(self.classes))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A trained model with what it needs to read x as given; memory is flat in the number of rows."""
+
+    model: M2
+    scaling: Scaling
+    classes: tuple[str, ...]
+    event: tuple[int, ...]
+
+    def chunks(self, x: np.ndarray) -> Iterator[Tensor]:
+        """x scaled and on the model's device, `CHUNK` rows at a time, the model in eval mode."""
+        if x.shape[1:] != self.event:
+            raise InputError(f"X has rows of shape {x.shape[1:]}; this model reads {self.event}")
+        self.model.eval()
+        device = self.model.log_prior.device
+        for start in range(0, len(x), CHUNK):
+            part = np.ascontiguousarray(x[start : start + CHUNK])
+            yield self.scaling.apply(torch.from_numpy(part).to(device))
+
+    @torch.inference_mode()
+    def predict_proba(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
+        """q(y|x); columns in the order of `classes`."""
+        return _stack([self.model.predict_proba(part) for part in self.chunks(x)])
+
+    @torch.inference_mode()
+    def transform(self, x: np.ndarray) -> Float[np.ndarray, "N D"]:
+        """The posterior mean of z: mu(x), or sum_k q(k|x) mu(x, k) where q(z|x, y) sees y."""
+        means = []
+        for part in self.chunks(x):
+            h = self.model.trunk(part)
+            draws = every_pair(self.model.q_y(h).logits)
+            mean = self.model.q_z(h, draws).mean
+            if self.model.q_z_sees_y:
+                weighted = draws.weight[:, None] * mean
+                mean = weighted.view(self.model.classes, len(part), -1).sum(0)
+            means.append(mean)
+        return _stack(means)
+
+    @torch.inference_mode()
+    def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
+        """The lower bound U(x) on log p(x) (Eq 5), nats per example in model units, with fixed noise."""
+        values = []
+        for number, part in enumerate(self.chunks(x)):
+            noise = Noise(0, number, (("score", len(part)),), part.device)
+            encoded = self.model.encode(part, noise)
+            z_noise = noise.normal("z", self.model.latent_size)
+            values.append(
+                bound(self.model, encoded, every_pair(encoded.q_y.logits), z_noise).value
+            )
+        return _stack(values)
+
+    def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
+        """One x per class number in y, z from the prior at temperature 1, in the units x was given in."""
+        self.model.eval()
+        device = self.model.log_prior.device
+        source = generator(device, seed, "sample")
+        with torch.inference_mode():
+            x = sample_class(self.model, torch.from_numpy(y).to(device), source)
+            return self.scaling.undo(x).cpu().numpy()
+
+
+def _stack(parts: list[Tensor]) -> np.ndarray:
+    return torch.cat([part.float().cpu() for part in parts]).numpy()
+
+
+class Hooks:
+    """What may happen while a model trains; the methods do nothing and are overridden as needed."""
+
+    def on_step(self, step: int, steps: int) -> None:
+        """After each step."""
+
+    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+        """After each epoch, with all that resuming needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished run: the predictor, its recipe as trained, its history, its cost."""
+
+    predictor: Predictor
+    recipe: Recipe
+    history: list[EpochLog]
+    train_seconds: float
+    examples_per_second: float
+
+
+def train(
+    data: TrainingSet,
+    recipe: Recipe,
+    seed: int,
+    hooks: Hooks,
+    model: M2 | None = None,
+    resume: Snapshot | None = None,
+) -> Trained:
+    """Trains the recipe's model under its objective; `model` and `resume` continue an earlier run."""
+    facts = data.facts
+    objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    return _run(data, recipe, recipe.training, objective, seed, hooks, model, resume)
+
+
+def train_supervised(data: TrainingSet, recipe: Recipe, seed: int, hooks: Hooks) -> Trained:
+    """The supervised-only baseline: the same network, initial weights and labels, no unlabeled row."""
+    labeled = data.y >= 0
+    rows = replace(data, x=data.x[labeled], y=data.y[labeled])
+    return _run(rows, recipe, recipe.baseline, supervised(), seed, hooks, None, None)
+
+
+def _run(
+    data: TrainingSet,
+    recipe: Recipe,
+    training: Training,
+    objective: Objective,
+    seed: int,
+    hooks: Hooks,
+    model: M2 | None,
+    resume: Snapshot | None,
+) -> Trained:
+    started = time.monotonic()
+    model = model or new_model(data.facts, recipe, seed)
+    batches = _batches(data, training, seed)
+    history = fit(
+        model,
+        objective,
+        batches,
+        training,
+        seed,
+        resume,
+        on_epoch=lambda log, snapshot: hooks.on_epoch(model, log, snapshot),
+        on_step=hooks.on_step,
+    )
+    seconds = time.monotonic() - started
+    rows = len(batches.unlabeled) * len(history)
+    predictor = Predictor(model, data.scaling, data.classes, data.x.shape[1:])
+    return Trained(predictor, recipe, history, seconds, rows / seconds)
+
+
+def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> M2:
+    """The recipe's model with a uniform prior p(y) and initial weights keyed by `seed`."""
+    return recipe.model.build(facts.event, torch.zeros(facts.classes), seed)
+
+
+def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float) -> Recipe:
+    """The recipe with the number of epochs that fit into so many minutes (at most its own, at least 1).
+
+    Times a few steps on a throw-away copy; what they cost counts against the minutes.
+    """
+    started = time.monotonic()
+    model = new_model(data.facts, recipe, seed)
+    batches = _batches(data, recipe.training, seed)
+    facts = data.facts
+    objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    times = [time.monotonic()]
+    fit(
+        copy.deepcopy(model),
+        objective,
+        batches,
+        recipe.training,
+        seed,
+        on_step=lambda step, steps: times.append(time.monotonic()),
+        stop_after=TIMED_STEPS,
+    )
+    # The first steps pay for set-up that later ones do not.
+    step = statistics.median(np.diff(times)[TIMED_STEPS // 3 :])
+    left = 60 * minutes - (time.monotonic() - started)
+    affordable = max(1, int(left / (step * batches.steps_per_epoch)))
+    epochs = min(recipe.training.epochs, affordable)
+    return replace(recipe, training=replace(recipe.training, epochs=epochs))
+
+
+TIMED_STEPS = 12
+
+
+def _batches(data: TrainingSet, training: Training, seed: int) -> SemiSupervisedBatches:
+    return SemiSupervisedBatches(
+        data.x,
+        data.y,
+        len(data.classes),
+        data.scaling,
+        training.labeled_rows,
+        training.unlabeled_rows,
+        seed,
+    )

@@ -1,0 +1,194 @@
+"""The run directory: model, configuration, checkpoint, metrics and split; safetensors and JSON, no pickle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from semivae.config import from_plain, to_plain
+from semivae.data.scaling import Scaling
+from semivae.errors import InputError
+from semivae.files import write_bytes, write_text
+from semivae.fitting import Predictor, new_model
+from semivae.models.m2 import M2
+from semivae.recipes import DataFacts, Recipe
+from semivae.training import EpochLog, Snapshot
+
+SCHEMA = 1
+MODEL, CONFIG = "model.safetensors", "config.json"
+CHECKPOINT, CHECKPOINT_STATE = "checkpoint.safetensors", "checkpoint.json"
+METRICS, SPLIT, REPORT = "metrics.jsonl", "split.json", "report.html"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `config.json` holds: enough to rebuild the model, and to repeat the run.
+
+    `settings` are the values of the command that made the run (data, labels, ...), for the record.
+    """
+
+    recipe_name: str
+    recipe: Recipe
+    seed: int
+    classes: tuple[str, ...]
+    event: tuple[int, ...]
+    settings: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The configuration as JSON text."""
+        plain = {
+            "schema": SCHEMA,
+            "recipe_name": self.recipe_name,
+            "seed": self.seed,
+            "classes": list(self.classes),
+            "event": list(self.event),
+            "settings": self.settings,
+            "recipe": to_plain(self.recipe),
+        }
+        return json.dumps(plain, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunConfig":
+        """Reads what `to_json` wrote; another schema is an `InputError`."""
+        plain = json.loads(text)
+        if plain.get("schema") != SCHEMA:
+            raise InputError(
+                f"config.json has schema {plain.get('schema')}, this version reads {SCHEMA}"
+            )
+        return cls(
+            plain["recipe_name"],
+            from_plain(Recipe, plain["recipe"]),
+            plain["seed"],
+            tuple(plain["classes"]),
+            tuple(plain["event"]),
+            plain["settings"],
+        )
+
+
+def save(folder: Path, config: RunConfig, predictor: Predictor) -> None:
+    """Writes the two files that loading needs."""
+    tensors = {f"model.{name}": t for name, t in predictor.model.state_dict().items()}
+    scaling = {f"scaling.{name}": t for name, t in predictor.scaling._asdict().items()}
+    write_bytes(folder / MODEL, save_tensors(_contiguous(tensors | scaling)))
+    write_text(folder / CONFIG, config.to_json())
+
+
+def load(folder: Path) -> tuple[RunConfig, Predictor]:
+    """A saved run; `InputError` where a file is missing, foreign or does not fit the other."""
+    config = load_config(folder)
+    tensors = _read_tensors(folder / MODEL)
+    predictor = Predictor(
+        _model_of(config, {n[6:]: t for n, t in tensors.items() if n.startswith("model.")}),
+        Scaling(tensors["scaling.shift"], tensors["scaling.scale"]),
+        config.classes,
+        config.event,
+    )
+    predictor.model.eval()
+    return config, predictor
+
+
+def load_config(folder: Path) -> RunConfig:
+    """The configuration of a run, finished or not."""
+    path = folder / CONFIG
+    try:
+        return RunConfig.from_json(path.read_text())
+    except OSError as error:
+        raise InputError(f"{folder} is not a run: {CONFIG} cannot be read") from error
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not the configuration of a run ({error})") from error
+
+
+def save_checkpoint(folder: Path, model: M2, snapshot: Snapshot) -> None:
+    """Writes all that resuming needs; the JSON last, and it names the tensors it belongs to."""
+    tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
+    tensors |= {f"buffer.{name}": t for name, t in snapshot.buffers.items()}
+    for index, state in snapshot.optimizer["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
+    content = save_tensors(_contiguous(tensors), metadata={"epoch": str(snapshot.epoch)})
+    write_bytes(folder / CHECKPOINT, content)
+    state = {"schema": SCHEMA, "groups": snapshot.optimizer["param_groups"]}
+    write_text(folder / CHECKPOINT_STATE, json.dumps(state) + "\n")
+
+
+def load_checkpoint(folder: Path, config: RunConfig) -> tuple[M2, Snapshot]:
+    """The model and the snapshot that `save_checkpoint` wrote."""
+    path = folder / CHECKPOINT
+    tensors = _read_tensors(path)
+    groups = json.loads((folder / CHECKPOINT_STATE).read_text())["groups"]
+    model = _model_of(config, _part(tensors, "model."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _part(tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    epoch = int(header["__metadata__"]["epoch"])
+    optimizer = {"state": state, "param_groups": groups}
+    return model, Snapshot(epoch, optimizer, _part(tensors, "buffer."))
+
+
+def append_metrics(folder: Path, log: EpochLog) -> None:
+    """Adds one epoch to `metrics.jsonl`."""
+    with (folder / METRICS).open("a") as file:
+        file.write(json.dumps(metrics_line(log)) + "\n")
+
+
+def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]]:
+    """The epochs logged so far (the first `epochs` of them); a line cut short by a kill is dropped."""
+    lines = []
+    path = folder / METRICS
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines if epochs is None else lines[:epochs]
+
+
+def metrics_line(log: EpochLog) -> dict[str, Any]:
+    """One epoch as a line of `metrics.jsonl`: every term by name, in nats per example."""
+    line = log._asdict()
+    return line | line.pop("terms")
+
+
+def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:
+    facts = DataFacts(config.event, 0, 0, len(config.classes))
+    model = new_model(facts, config.recipe, config.seed)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"the weights do not fit {CONFIG}: {error}") from error
+    return model
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_tensors(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: the run is not finished, or not a run") from error
+    except SafetensorError as error:
+        raise InputError(f"{path} is damaged or not a safetensors file ({error})") from error
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors stores plain row-major data; channels-last weights keep their values.
+    return {
+        name: tensor.detach().to(torch.device("cpu")).contiguous()
+        for name, tensor in tensors.items()
+    }
+
+
+def objective_name(recipe: Recipe) -> str:
+    """The name of a recipe's objective."""
+    name: str = to_plain(recipe)["objective"]["kind"]
+    return name

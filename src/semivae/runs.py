@@ -1,0 +1,255 @@
+"""A run from the name of a data set to a run directory: what `semivae fit` does, without the printing."""
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semivae import rundir
+from semivae.config import choose, set_value
+from semivae.data.datasets import Arrays, load
+from semivae.data.scaling import pixels
+from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split
+from semivae.errors import InputError
+from semivae.evaluation import ClassificationReport, classification_report
+from semivae.files import make_folder, write_text
+from semivae.fitting import (
+    Hooks,
+    Predictor,
+    Trained,
+    TrainingSet,
+    train,
+    train_supervised,
+    within_minutes,
+)
+from semivae.models.m2 import M2
+from semivae.recipes import Recipe, named_recipe
+from semivae.training import EpochLog, Snapshot
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of `semivae fit`, as plain values; kept in `config.json` so that a run resumes.
+
+    labels: how many rows keep their label, balanced over classes (None: all that have one);
+    validation: how many further training labels may be used to choose something;
+    settings: `KEY=VALUE` changes to the recipe, in order.
+    """
+
+    data: str
+    labels: int | None = None
+    validation: int = 0
+    recipe: str = "auto"
+    objective: str | None = None
+    settings: tuple[str, ...] = ()
+    seed: int = 0
+    epochs: int | None = None
+    max_minutes: float | None = None
+    baseline: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A request with its data read and checked, nothing written yet."""
+
+    request: Request
+    arrays: Arrays
+    split: LabelSplit
+    training_set: TrainingSet
+    recipe: Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A finished run and what it reached; `test` is None without a test set."""
+
+    prepared: Prepared
+    trained: Trained
+    history: list[dict[str, Any]]
+    test: ClassificationReport | None
+    supervised_only_accuracy: float | None
+
+    def summary(self, folder: Path) -> dict[str, Any]:
+        """The JSON object of `semivae fit --json`."""
+        facts = self.prepared.training_set.facts
+        request = self.prepared.request
+        return {
+            "test_accuracy": None if self.test is None else self.test.accuracy,
+            "supervised_only_accuracy": self.supervised_only_accuracy,
+            "n_labeled": facts.n_labeled,
+            "n_unlabeled": facts.n_unlabeled,
+            "n_labels_used_to_choose": self.prepared.split.n_labels_used_to_choose,
+            "train_seconds": self.trained.train_seconds,
+            "examples_per_second": self.trained.examples_per_second,
+            "epochs": self.trained.recipe.training.epochs,
+            "seed": request.seed,
+            "recipe": request.recipe,
+            "objective": rundir.objective_name(self.trained.recipe),
+            "run": str(folder),
+        }
+
+
+def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
+    """Reads the data, draws the labels, builds the recipe; every error a user can make is raised here."""
+    arrays = load(request.data, data_dir)
+    classes = len(arrays.classes)
+    known = int((arrays.y >= 0).sum())
+    split = (
+        balanced_split(
+            arrays.y, request.labels or known, request.seed, request.validation, classes
+        )
+        if request.labels is not None or request.validation
+        else _as_given(arrays, request.seed)
+    )
+    y = as_unlabeled(arrays.y, split.labeled)
+    training_set = TrainingSet(arrays.x, y, arrays.classes, pixels(arrays.pixel_max))
+    recipe = named_recipe(request.recipe).build(training_set.facts)
+    if request.objective is not None:
+        recipe = replace(recipe, objective=choose("objective", request.objective)())
+    for setting in request.settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: write KEY=VALUE, for example objective.beta=2")
+        recipe = set_value(recipe, key, value)
+    if request.epochs is not None:
+        recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
+    check_recipe(training_set, recipe)
+    return Prepared(request, arrays, split, training_set, recipe)
+
+
+def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
+    """Builds the objective and the model once, so that a bad symbol fails before anything is written."""
+    facts = data.facts
+    if recipe.training.epochs < 1:
+        raise InputError(f"--epochs {recipe.training.epochs}: give at least 1")
+    try:
+        objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+        recipe.model.build(facts.event, data.scaling.shift.new_zeros(facts.classes), 0)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if "unlabeled" in objective.streams and facts.n_unlabeled == 0:
+        raise InputError(
+            "every row has a label, and this objective learns from unlabeled rows: "
+            "use --labels N to hide some, or --objective optimized_labeled"
+        )
+
+
+def _as_given(arrays: Arrays, seed: int) -> LabelSplit:
+    labeled = np.flatnonzero(arrays.y >= 0)
+    missing = sorted(set(range(len(arrays.classes))) - set(arrays.y[labeled].tolist()))
+    if missing:
+        names = ", ".join(arrays.classes[k] for k in missing)
+        raise InputError(f"no row is labeled with class {names}: label at least one row of each")
+    return LabelSplit.of_rows(len(arrays.y), labeled, labeled[:0], seed)
+
+
+def start(prepared: Prepared, folder: Path) -> Prepared:
+    """Makes the run directory and fixes the number of epochs, so that the run can be resumed."""
+    make_folder(folder)
+    request, recipe = prepared.request, prepared.recipe
+    if request.max_minutes is not None:
+        recipe = within_minutes(prepared.training_set, recipe, request.seed, request.max_minutes)
+        prepared = replace(prepared, recipe=recipe)
+    write_text(folder / rundir.SPLIT, json.dumps(prepared.split.to_json()) + "\n")
+    write_text(folder / rundir.CONFIG, _config(prepared).to_json())
+    return prepared
+
+
+def resume(
+    folder: Path, data_dir: Path | None = None
+) -> tuple[Prepared, M2 | None, Snapshot | None]:
+    """A run that was cut off: its request with the recipe as started, and its last checkpoint, if any."""
+    config = rundir.load_config(folder)
+    if (folder / rundir.MODEL).exists():
+        raise InputError(f"{folder} is finished: there is nothing to resume")
+    settings = config.settings | {"settings": tuple(config.settings["settings"])}
+    prepared = replace(prepare(Request(**settings), data_dir), recipe=config.recipe)
+    if not (folder / rundir.CHECKPOINT_STATE).exists():
+        return prepared, None, None
+    model, snapshot = rundir.load_checkpoint(folder, config)
+    return prepared, model, snapshot
+
+
+def run(
+    prepared: Prepared,
+    folder: Path,
+    hooks: Hooks,
+    baseline_hooks: Hooks,
+    model: M2 | None = None,
+    snapshot: Snapshot | None = None,
+) -> Finished:
+    """Trains, with a checkpoint after each epoch, then the baseline, then reads the test set once."""
+    logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
+    write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
+    trained = train(
+        prepared.training_set,
+        prepared.recipe,
+        prepared.request.seed,
+        _Recorder(folder, hooks),
+        model,
+        snapshot,
+    )
+    supervised: Trained | None = None
+    if prepared.request.baseline:
+        supervised = train_supervised(
+            prepared.training_set, prepared.recipe, prepared.request.seed, baseline_hooks
+        )
+    test = test_report(trained.predictor, prepared.arrays)
+    only = None if supervised is None else test_report(supervised.predictor, prepared.arrays)
+    rundir.save(folder, _config(prepared), trained.predictor)
+    for name in (rundir.CHECKPOINT, rundir.CHECKPOINT_STATE):
+        (folder / name).unlink(missing_ok=True)
+    history = rundir.read_metrics(folder)
+    return Finished(prepared, trained, history, test, None if only is None else only.accuracy)
+
+
+def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | None:
+    """The classification report on the test set, if there is one."""
+    if arrays.x_test is None or arrays.y_test is None:
+        return None
+    return classification_report(predictor.predict_proba(arrays.x_test), arrays.y_test)
+
+
+def commit() -> str | None:
+    """The commit of the source tree that runs, with "+changes" if it was edited; None elsewhere."""
+    folder = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip()
+
+
+def _config(prepared: Prepared) -> rundir.RunConfig:
+    return rundir.RunConfig(
+        prepared.request.recipe,
+        prepared.recipe,
+        prepared.request.seed,
+        prepared.arrays.classes,
+        prepared.arrays.x.shape[1:],
+        asdict(prepared.request),
+    )
+
+
+class _Recorder(Hooks):
+    """Writes metrics and a checkpoint after each epoch, then passes the event on."""
+
+    def __init__(self, folder: Path, hooks: Hooks) -> None:
+        self.folder, self.hooks = folder, hooks
+
+    def on_step(self, step: int, steps: int) -> None:
+        self.hooks.on_step(step, steps)
+
+    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+        rundir.append_metrics(self.folder, log)
+        rundir.save_checkpoint(self.folder, model, snapshot)
+        self.hooks.on_epoch(model, log, snapshot)
