@@ -1,10 +1,12 @@
-"""The one bound of the family, for any distribution pi over the labels (sections 2.3, 2.4 and 3.1).
+"""The one bound of the family, for any distribution pi over the labels (sections 2.3, 2.4 and
+3.1).
 
     B(x; pi) = E_pi E_q(z|.)[log p(x|z, y)] - E_pi KL(q(z|.) || p(z)) - KL(pi || p(y))
 
-pi = the observed label gives the labeled ELBO (section 2.4, Eq 6); pi = q(y|x) gives the unlabeled ELBO
-(section 2.3, Eq 5), which is section 3.1, Eq 14, E_q[ELBO(x, y)] + H(q(y|x)), written with its KL; pi = a
-smoothed label is the first half of Optimized-ELBO (3.4). Bounds are maximised, in nats per example.
+pi = the observed label gives the labeled ELBO (section 2.4, Eq 6); pi = q(y|x) gives the unlabeled
+ELBO (section 2.3, Eq 5), which is section 3.1, Eq 14, E_q[ELBO(x, y)] + H(q(y|x)), written with
+its KL; pi = a smoothed label is the first half of Optimized-ELBO (3.4). Bounds are maximised, in
+nats per example.
 """
 
 import math
@@ -24,7 +26,8 @@ from semivae.noise import Noise
 
 
 class Bound(NamedTuple):
-    """The three parts of B(x; pi), each (B,), in nats; the KLs keep their natural sign, at least 0."""
+    """The three parts of B(x; pi), each (B,), in nats; the KLs keep their natural sign, at least
+    0."""
 
     reconstruction: Float[Tensor, "B"]
     latent_kl: Float[Tensor, "B"]
@@ -41,8 +44,8 @@ def bound(
 ) -> Bound:
     """B(x; pi) with one sample of z per example.
 
-    `noise` is N(0, I), one row per example and not per pair: the labels of an example share it, which
-    cancels most of its variance in the comparison of labels.
+    `noise` is N(0, I), one row per example and not per pair: the labels of an example share it,
+    which cancels most of its variance in the comparison of labels.
     """
     if model.q_z_sees_y:
         q_z = model.q_z(encoded.h, draws)  # q(z|x, y), (M,)
@@ -63,18 +66,20 @@ def bound(
 def labeled_elbos(
     model: DensityModel, encoded: Encoded, noise: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B K"]:
-    """ELBO(x, k) for every class k (section 2.4, Eq 6), the observed label unread: what Eq 14 averages."""
+    """ELBO(x, k) for every class k (section 2.4, Eq 6), the observed label unread: what Eq 14
+    averages."""
     return _log_weights(model, encoded, noise, _divergence)
 
 
 def log_evidence(
     model: DensityModel, encoded: Encoded, noise: Noise, latent: int, samples: int
 ) -> Float[Tensor, "B K"]:
-    """Importance-weighted bound on log p(x, k) for every class k, with `samples` draws of z, (B, K).
+    """Importance-weighted bound on log p(x, k) for every class k, with `samples` draws of z, (B,
+    K).
 
-    log p(y) + log 1/S sum_s p(x|z_s, y) p(z_s) / q(z_s|.). Its logsumexp over k bounds log p(x), exactly
-    in y and whatever the classifier; its softmax is the generative classifier. Samples are taken one
-    after another, so memory does not grow with S.
+    log p(y) + log 1/S sum_s p(x|z_s, y) p(z_s) / q(z_s|.). Its logsumexp over k bounds log p(x),
+    exactly in y and whatever the classifier; its softmax is the generative classifier. Samples are
+    taken one after another, so memory does not grow with S.
     """
     total = torch.full_like(encoded.q_y.logits, -math.inf)
     for s in range(samples):

@@ -1,4 +1,5 @@
-"""Gaussians with diagonal covariance, kept as (mean, log variance) so that their KL is exact near zero."""
+"""Gaussians with diagonal covariance, kept as (mean, log variance) so that their KL is exact near
+zero."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +10,8 @@ LOG_VARIANCE_RANGE = (-14.0, 10.0)
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """The tensor in at least float32: bfloat16 has a spacing of 4 nats at 543 (no copy if float32 or float64)."""
+    """The tensor in at least float32: bfloat16 has a spacing of 4 nats at 543 (no copy if float32
+    or float64)."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
@@ -44,10 +46,11 @@ class StandardGaussian(Independent):  # type: ignore[type-arg]
 
 @register_kl(DiagonalGaussian, StandardGaussian)  # type: ignore[untyped-decorator]
 def kl_to_standard(q: DiagonalGaussian, p: StandardGaussian) -> Float[Tensor, "*B"]:
-    """D_KL(q(z|x) || N(0, I)) = 1/2 sum_d [mu_d^2 + sigma_d^2 - 1 - log sigma_d^2] (section 2.7.3, Eq 12).
+    """D_KL(q(z|x) || N(0, I)) = 1/2 sum_d [mu_d^2 + sigma_d^2 - 1 - log sigma_d^2] (section 2.7.3,
+    Eq 12).
 
-    Shape (B,), in nats, at least 0. `expm1(v) - v` and not `exp(v) - 1 - v`: at v = 1e-4 the second
-    is three times too large in float32 and negative in bfloat16.
+    Shape (B,), in nats, at least 0. `expm1(v) - v` and not `exp(v) - 1 - v`: at v = 1e-4 the
+    second is three times too large in float32 and negative in bfloat16.
     """
     mean, log_variance = full_precision(q.base_dist.loc), full_precision(q.log_variance)
     per_dimension = mean.square() + torch.expm1(log_variance) - log_variance

@@ -1,4 +1,5 @@
-"""The one error that means "what you gave me cannot be used": a sentence, the bad value, the fix."""
+"""The one error that means "what you gave me cannot be used": a sentence, the bad value, the
+fix."""
 
 
 class InputError(ValueError):

@@ -1,8 +1,10 @@
-"""From labeled and unlabeled rows to a predictor: what the estimator, the command line and the paper share."""
+"""From labeled and unlabeled rows to a predictor: what the estimator, the command line and the
+paper share."""
 
 import copy
 import statistics
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -28,7 +30,8 @@ CHUNK = 1000
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """x (N, *X) as given, y (N,) class numbers with -1 where unlabeled, the classes, the scaling of x."""
+    """x (N, *X) as given, y (N,) class numbers with -1 where unlabeled, the classes, the scaling
+    of x."""
 
     x: np.ndarray
     y: Int[np.ndarray, " N"]
@@ -44,7 +47,8 @@ class TrainingSet:
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A trained model with what it needs to read x as given; memory is flat in the number of rows."""
+    """A trained model with what it needs to read x as given; memory is flat in the number of
+    rows."""
 
     model: M2
     scaling: Scaling
@@ -82,7 +86,8 @@ class Predictor:
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
-        """The lower bound U(x) on log p(x) (Eq 5), nats per example in model units, with fixed noise."""
+        """The lower bound U(x) on log p(x) (Eq 5), nats per example in model units, with fixed
+        noise."""
         values = []
         for number, part in enumerate(self.chunks(x)):
             noise = Noise(0, number, (("score", len(part)),), part.device)
@@ -94,7 +99,8 @@ class Predictor:
         return _stack(values)
 
     def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
-        """One x per class number in y, z from the prior at temperature 1, in the units x was given in."""
+        """One x per class number in y, z from the prior at temperature 1, in the units x was given
+        in."""
         self.model.eval()
         device = self.model.log_prior.device
         source = generator(device, seed, "sample")
@@ -108,7 +114,8 @@ def _stack(parts: list[Tensor]) -> np.ndarray:
 
 
 class Hooks:
-    """What may happen while a model trains; the methods do nothing and are overridden as needed."""
+    """What may happen while a model trains; the methods do nothing and are overridden as
+    needed."""
 
     def on_step(self, step: int, steps: int) -> None:
         """After each step."""
@@ -136,14 +143,26 @@ def train(
     model: M2 | None = None,
     resume: Snapshot | None = None,
 ) -> Trained:
-    """Trains the recipe's model under its objective; `model` and `resume` continue an earlier run."""
-    facts = data.facts
-    objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    """Trains the recipe's model under its objective; `model` and `resume` continue an earlier
+    run."""
+    objective = objective_for(data.facts, recipe)
     return _run(data, recipe, recipe.training, objective, seed, hooks, model, resume)
 
 
+def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
+    """The recipe's objective; without unlabeled rows, its labeled sum alone."""
+    objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    if facts.n_unlabeled == 0 and objective.unlabeled is not None:
+        warnings.warn(
+            "every row has a label: nothing is learned from unlabeled rows", stacklevel=2
+        )
+        return replace(objective, unlabeled=None)
+    return objective
+
+
 def train_supervised(data: TrainingSet, recipe: Recipe, seed: int, hooks: Hooks) -> Trained:
-    """The supervised-only baseline: the same network, initial weights and labels, no unlabeled row."""
+    """The supervised-only baseline: the same network, initial weights and labels, no unlabeled
+    row."""
     labeled = data.y >= 0
     rows = replace(data, x=data.x[labeled], y=data.y[labeled])
     return _run(rows, recipe, recipe.baseline, supervised(), seed, hooks, None, None)
@@ -184,15 +203,15 @@ def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> M2:
 
 
 def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float) -> Recipe:
-    """The recipe with the number of epochs that fit into so many minutes (at most its own, at least 1).
+    """The recipe with the number of epochs that fit into so many minutes (at most its own, at
+    least 1).
 
     Times a few steps on a throw-away copy; what they cost counts against the minutes.
     """
     started = time.monotonic()
     model = new_model(data.facts, recipe, seed)
     batches = _batches(data, recipe.training, seed)
-    facts = data.facts
-    objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    objective = objective_for(data.facts, recipe)
     times = [time.monotonic()]
     fit(
         copy.deepcopy(model),

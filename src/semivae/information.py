@@ -1,4 +1,5 @@
-"""Entropies, divergences and the mutual information of class distributions, from log-probabilities.
+"""Entropies, divergences and the mutual information of class distributions, from
+log-probabilities.
 
 All arguments are normalised log-probabilities; all results are in nats. `0 log 0 = 0` throughout.
 """
@@ -9,7 +10,8 @@ from torch import Tensor
 
 
 def _expectation(log_weight: Tensor, value: Tensor) -> Tensor:
-    """sum_k exp(log_weight_k) value_k over the last axis; a zero weight silences an infinite value."""
+    """sum_k exp(log_weight_k) value_k over the last axis; a zero weight silences an infinite
+    value."""
     weight = log_weight.exp()
     # Masked before the product, so that neither the value nor its gradient sees 0 * inf.
     return (weight * value.masked_fill(weight == 0, 0.0)).sum(-1)
@@ -21,7 +23,8 @@ def entropy(log_q: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:
 
 
 def kl(log_q: Float[Tensor, "*B K"], log_p: Float[Tensor, "*#B K"]) -> Float[Tensor, "*B"]:
-    """D_KL(q || p) = sum_k q_k (log q_k - log p_k), at least 0; infinite where p is 0 and q is not."""
+    """D_KL(q || p) = sum_k q_k (log q_k - log p_k), at least 0; infinite where p is 0 and q is
+    not."""
     return _expectation(log_q, log_q - log_p)
 
 
@@ -32,10 +35,11 @@ def log_mean(log_q: Float[Tensor, "B K"]) -> Float[Tensor, "K"]:
 
 
 def mutual_information(log_q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
-    """I(y; x) = H(q(y)) - E_x H(q(y|x)) of these B rows (section 3.2, Eq 16): the plug-in estimate.
+    """I(y; x) = H(q(y)) - E_x H(q(y|x)) of these B rows (section 3.2, Eq 16): the plug-in
+    estimate.
 
-    From 0 to min(log K, log B). Biased down by about (K - 1) / 2B nats for hard predictions, so it is
-    never used below 5 K rows.
+    From 0 to min(log K, log B). Biased down by about (K - 1) / 2B nats for hard predictions, so it
+    is never used below 5 K rows.
     """
     return entropy(log_mean(log_q)) - entropy(log_q).mean()
 

@@ -1,7 +1,9 @@
-"""What stands for y in a bound: pairs (example, label) with weights, so that a step costs M decoder rows.
+"""What stands for y in a bound: pairs (example, label) with weights, so that a step costs M
+decoder rows.
 
-A label rule turns q(y|x), and the observed label where there is one, into `LabelDraws`. The bound does
-not know which rule it is given (sections 2.3, 2.4, 2.7.2 and 3.3.2 differ only in this value).
+A label rule turns q(y|x), and the observed label where there is one, into `LabelDraws`. The bound
+does not know which rule it is given (sections 2.3, 2.4, 2.7.2 and 3.3.2 differ only in this
+value).
 """
 
 from abc import ABC, abstractmethod
@@ -18,8 +20,9 @@ from semivae.noise import Noise
 class LabelDraws(NamedTuple):
     """M weighted points (row, y) that stand for a distribution pi over K labels of B examples.
 
-    The weights of an example sum to 1 (for an unbiased draw: in expectation). `log_pi` is kept because
-    KL(pi || p(y)) is always analytic. `centre` names one pair per example: see `expectation`.
+    The weights of an example sum to 1 (for an unbiased draw: in expectation). `log_pi` is kept
+    because KL(pi || p(y)) is always analytic. `centre` names one pair per example: see
+    `expectation`.
     """
 
     log_pi: Float[Tensor, "B K"]
@@ -31,8 +34,8 @@ class LabelDraws(NamedTuple):
     def expectation(self, f: Float[Tensor, "M"]) -> Float[Tensor, "B"]:
         """E_pi f per example, as c + sum_w (f - c) with c the detached f of the centre pair.
 
-        The values differ from c by tens of nats and c is hundreds: without the centre that offset, the
-        same for every label, would swamp the gradient with respect to the weights.
+        The values differ from c by tens of nats and c is hundreds: without the centre that offset,
+        the same for every label, would swamp the gradient with respect to the weights.
         """
         c = f.detach()[self.centre]
         return c.index_add(0, self.row, self.weight * (f - c[self.row]))
@@ -76,10 +79,11 @@ def observed_label(y: Float[Tensor, "B K"] | None) -> Float[Tensor, "B K"]:
 
 
 def smooth(y: Float[Tensor, "B K"], epsilon: float) -> Float[Tensor, "B K"]:
-    """log of the smoothed label: 1 - epsilon on the class, epsilon / (K - 1) elsewhere (section 3.3.2).
+    """log of the smoothed label: 1 - epsilon on the class, epsilon / (K - 1) elsewhere (section
+    3.3.2).
 
-    `y` is one-hot. PyTorch's `label_smoothing=e` mixes with the uniform distribution instead: the same
-    label has e = epsilon K / (K - 1).
+    `y` is one-hot. PyTorch's `label_smoothing=e` mixes with the uniform distribution instead: the
+    same label has e = epsilon K / (K - 1).
 
     >>> smooth(torch.tensor([[0.0, 1.0, 0.0]]), 0.1).exp()
     tensor([[0.0500, 0.9000, 0.0500]])
@@ -150,8 +154,9 @@ class StraightThrough(LabelRule):
 class Smoothed(LabelRule):
     """pi = the smoothed label p_hat (section 3.3.2): the first half of Optimized-ELBO.
 
-    `decode` says which pairs the decoder sees: `Observed()` the label alone (M = B; exceeds the bound by
-    at most H(p_hat)), `Enumerated()` every class with weight p_hat (M = K B; a bound on log p(x)).
+    `decode` says which pairs the decoder sees: `Observed()` the label alone (M = B; exceeds the
+    bound by at most H(p_hat)), `Enumerated()` every class with weight p_hat (M = K B; a bound on
+    log p(x)).
     """
 
     epsilon: float

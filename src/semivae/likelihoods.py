@@ -1,6 +1,7 @@
 """p(x|z, y): from what the decoder puts out to a distribution over x, and what of x is its target.
 
-Bounds under different likelihoods, scalings or binarizations are not comparable: never in one table.
+Bounds under different likelihoods, scalings or binarizations are not comparable: never in one
+table.
 """
 
 import math
@@ -30,7 +31,8 @@ class Likelihood(nn.Module, ABC):
 
 
 class GreyBernoulli(Likelihood):
-    """log p = sum_i [x_i log lambda_i + (1 - x_i) log(1 - lambda_i)] at grey x in [0, 1]; output: logits.
+    """log p = sum_i [x_i log lambda_i + (1 - x_i) log(1 - lambda_i)] at grey x in [0, 1]; output:
+    logits.
 
     Good for accuracy, but not normalised over [0, 1]: its log p(x) compares with nothing else.
     """
@@ -43,7 +45,8 @@ class GreyBernoulli(Likelihood):
 
 
 class BinarizedBernoulli(GreyBernoulli):
-    """Bernoulli of a target drawn anew at each step, x ~ Bern(grey): a true likelihood (Kingma 2014)."""
+    """Bernoulli of a target drawn anew at each step, x ~ Bern(grey): a true likelihood (Kingma
+    2014)."""
 
     def target(self, x: Float[Tensor, "B *X"], noise: Noise) -> Float[Tensor, "B *X"]:
         return (noise.uniform("x", *x.shape[1:]) < x).to(x.dtype)
@@ -58,7 +61,8 @@ class SharedScaleGaussian(Independent):  # type: ignore[type-arg]
         super().__init__(normal, mean.dim() - 1, validate_args=False)
 
     def log_prob(self, value: Float[Tensor, "M *X"]) -> Float[Tensor, "M"]:
-        """log p = - ||x - f||^2 / (2 sigma^2) - P/2 log(2 pi sigma^2), P = the number of pixels."""
+        """log p = - ||x - f||^2 / (2 sigma^2) - P/2 log(2 pi sigma^2), P = the number of
+        pixels."""
         error = (value - self.base_dist.loc).flatten(1)
         log_scale = 0.5 * error.shape[1] * (2 * self.sigma.log() + math.log(2 * math.pi))
         log_p: Tensor = -error.square().sum(1) / (2 * self.sigma.square()) - log_scale
@@ -68,8 +72,8 @@ class SharedScaleGaussian(Independent):  # type: ignore[type-arg]
 class FixedGaussian(Likelihood):
     """N(x; f(z, y), sigma^2) with a fixed sigma (section 2.1, Eq 1); output: the mean.
 
-    sigma sets the balance of reconstruction against everything else: alpha, beta and gamma do not carry
-    over from one sigma to another.
+    sigma sets the balance of reconstruction against everything else: alpha, beta and gamma do not
+    carry over from one sigma to another.
     """
 
     def __init__(self, sigma: float) -> None:
@@ -86,8 +90,8 @@ class FixedGaussian(Likelihood):
 class LearnedGaussian(Likelihood):
     """N(x; f(z, y), sigma^2) with one learned sigma, shared by all rows and classes.
 
-    A sigma of its own per class would change the classification. The optimum is sigma^2 = mean squared
-    error. Learned as log sigma, with a floor of 0.001 (an 8-bit step is 0.004).
+    A sigma of its own per class would change the classification. The optimum is sigma^2 = mean
+    squared error. Learned as log sigma, with a floor of 0.001 (an 8-bit step is 0.004).
     """
 
     def __init__(self, initial_sigma: float) -> None:

@@ -1,4 +1,5 @@
-"""Networks, tensors to tensors: the paper's CNN (sections 2.10, 2.11, 4.3) and Kingma's MLP (2.9.1)."""
+"""Networks, tensors to tensors: the paper's CNN (sections 2.10, 2.11, 4.3) and Kingma's MLP
+(2.9.1)."""
 
 import math
 from collections.abc import Callable
@@ -51,7 +52,8 @@ class Columns(nn.Module):
 
 
 class AddLabel(nn.Module):
-    """a[row] + W_y y for features a that are already W_x x + b (Kingma's first layer of q(z|x, y))."""
+    """a[row] + W_y y for features a that are already W_x x + b (Kingma's first layer of q(z|x,
+    y))."""
 
     def __init__(self, columns: Columns, classes: int) -> None:
         super().__init__()
@@ -125,7 +127,8 @@ def channels_last(module: nn.Module) -> nn.Module:
 
 
 class ConvEncoder(nn.Sequential):
-    """Images to 512 features by stride-2 convolutions (section 2.10): 28 -> 14 -> 7, 32 -> 16 -> 8."""
+    """Images to 512 features by stride-2 convolutions (section 2.10): 28 -> 14 -> 7, 32 -> 16 ->
+    8."""
 
     def __init__(self, event: Shape, channels: tuple[int, ...], features: int) -> None:
         height, width = (halvings(side, len(channels))[-1] for side in event[1:])
@@ -158,8 +161,9 @@ class Unflatten(nn.Module):
 def _upsampling(event: Shape, channels: tuple[int, ...]) -> list[nn.Module]:
     """Transposed convolutions from `channels[0]` up to the image, each undoing one halving.
 
-    A halving to n comes from 2n or 2n - 1; the output padding (1 or 0) says which, so that any image
-    size is met: 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32 with paddings of 1, 4 -> 7 -> 14 -> 28 with 0, 1, 1.
+    A halving to n comes from 2n or 2n - 1; the output padding (1 or 0) says which, so that any
+    image size is met: 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32 with paddings of 1, 4 -> 7 -> 14 -> 28
+    with 0, 1, 1.
     """
     outputs = (*channels[1:], event[0])
     heights = halvings(event[1], len(outputs))[::-1]
@@ -189,7 +193,8 @@ class Decoder(nn.Module):
 
 
 def conv_decoder(event: Shape, classes: int, latent: int) -> Decoder:
-    """Section 2.11: 512, the encoder's flattened size (3136 or 4096), two transposed convolutions."""
+    """Section 2.11: 512, the encoder's flattened size (3136 or 4096), two transposed
+    convolutions."""
     height, width = (halvings(side, 2)[-1] for side in event[1:])
     rest = nn.Sequential(
         nn.Linear(512, 64 * height * width),

@@ -1,7 +1,8 @@
-"""Random numbers keyed by what they are for: (seed, stream, purpose, step), never by what came before.
+"""Random numbers keyed by what they are for: (seed, stream, purpose, step), never by what came
+before.
 
-A run therefore resumes at any step, and spreads over processes, with the same noise: it is drawn for
-the global batch and each process takes its slice. Nothing draws from torch's global generator.
+A run therefore resumes at any step, and spreads over processes, with the same noise: it is drawn
+for the global batch and each process takes its slice. Nothing draws from torch's global generator.
 """
 
 import hashlib
@@ -33,8 +34,8 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
 class Noise:
     """The random numbers of one step, for this process's slice of each stream.
 
-    `streams` names the streams in the order in which their examples are concatenated, each with its
-    number of examples in this process. Every method returns one row per example, B in all.
+    `streams` names the streams in the order in which their examples are concatenated, each with
+    its number of examples in this process. Every method returns one row per example, B in all.
     """
 
     seed: int

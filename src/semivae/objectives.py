@@ -1,7 +1,7 @@
 """The objectives of the paper, one function per displayed equation, with the paper's symbols.
 
-Each is a value: a sum of terms to be maximised, in nats per example, the mean taken over the batch of
-each stream separately. `Objective.__call__` holds the one minus sign of the package.
+Each is a value: a sum of terms to be maximised, in nats per example, the mean taken over the batch
+of each stream separately. `Objective.__call__` holds the one minus sign of the package.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,8 @@ class Objective:
         return buffers
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> Loss:
-        """loss = -J, and every term by name; ELBOs that were computed are logged beside their parts."""
+        """loss = -J, and every term by name; ELBOs that were computed are logged beside their
+        parts."""
         values = [evaluate(total, model, streams, state) for total in self.sums]
         terms = {name: term for value in values for name, term in value.terms.items()}
         updates = {name: new for value in values for name, new in value.updates.items()}
@@ -87,7 +88,8 @@ class StreamWeights(NamedTuple):
 
 
 def balanced(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """Expectations over each set, as Eq 8 is written: 1 and 1; oversamples the labeled set by N_u/N_l."""
+    """Expectations over each set, as Eq 8 is written: 1 and 1; oversamples the labeled set by
+    N_u/N_l."""
     return StreamWeights(1.0, 1.0)
 
 
@@ -131,7 +133,8 @@ def kingma_2014(
     n_unlabeled: int,
     labels: LabelRule = Enumerated(),  # noqa: B008  (a frozen value)
 ) -> Objective:
-    """J^alpha / N of Kingma 2014, Eq 9, as its code weighs it: N_l/N, N_u/N and 0.1 on log q(y|x)."""
+    """J^alpha / N of Kingma 2014, Eq 9, as its code weighs it: N_l/N, N_u/N and 0.1 on log
+    q(y|x)."""
     return equation_8(
         kingma_alpha(n_labeled, n_unlabeled), labels, dataset(n_labeled, n_unlabeled)
     )
@@ -142,8 +145,9 @@ def optimized_labeled(
 ) -> Objective:
     """Sections 3.4 and 3.5: E[log p(x|z, y)] - KL(q(z|x)||p(z)) - KL(q(y|x)||p(y)) - divergence.
 
-    The last divergence is printed in three forms: `SmoothedPriorKL` (3.4), `ForwardLabelKL` (3.5, the
-    default: the only one with the gradient the text claims), `ReverseLabelKL` (3.6). Not a bound.
+    The last divergence is printed in three forms: `SmoothedPriorKL` (3.4), `ForwardLabelKL` (3.5,
+    the default: the only one with the gradient the text claims), `ReverseLabelKL` (3.6). Not a
+    bound.
     """
     return Objective(_optimized_labeled(epsilon, label_divergence), unlabeled=None)
 
@@ -160,9 +164,9 @@ def optimized_elbo(
 ) -> Objective:
     """Section 3.6, the unified objective, with the signs resolved.
 
-    labeled: Optimized-ELBO(x, y) + alpha log q(y|x); unlabeled: M(x) = U(x) + gamma I(y; x) - beta H.
-    H counts with 1 - beta - gamma in all, so that only beta + gamma and gamma are identifiable; beyond
-    beta + gamma = 1 an uninformative decoder still ends in hard assignments.
+    labeled: Optimized-ELBO(x, y) + alpha log q(y|x); unlabeled: M(x) = U(x) + gamma I(y; x) - beta
+    H. H counts with 1 - beta - gamma in all, so that only beta + gamma and gamma are identifiable;
+    beyond beta + gamma = 1 an uninformative decoder still ends in hard assignments.
     """
     labeled = _optimized_labeled(epsilon, label_divergence) + alpha * LabelLogLikelihood()
     unlabeled = ELBO(UNLABELED, labels) + gamma * information() - beta * ClassifierEntropy()
@@ -170,7 +174,8 @@ def optimized_elbo(
 
 
 def tight_labeled(epsilon: float, weight: float) -> Objective:
-    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound (exact decode)."""
+    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound (exact
+    decode)."""
     rule = Smoothed(epsilon, decode=Enumerated())
     return Objective(ELBO(LABELED, rule) - weight * ForwardLabelKL(epsilon), unlabeled=None)
 

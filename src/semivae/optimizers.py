@@ -10,7 +10,8 @@ from torch import nn
 
 
 class Optimizer(ABC):
-    """A frozen value that builds a torch optimizer; `peak` is the learning rate a schedule scales."""
+    """A frozen value that builds a torch optimizer; `peak` is the learning rate a schedule
+    scales."""
 
     peak: float
 
@@ -31,7 +32,8 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay; Kingma's N(0, 1) prior on the weights is a decay of 1 / N."""
+    """Adam with decoupled weight decay; Kingma's N(0, 1) prior on the weights is a decay of 1 /
+    N."""
 
     peak: float = 1e-3
     decay: float = 1e-2

@@ -5,7 +5,8 @@ from torch import Tensor
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of `value` over processes, differentiable in each, so that a batch statistic is global."""
+    """The mean of `value` over processes, differentiable in each, so that a batch statistic is
+    global."""
     if not (dist.is_available() and dist.is_initialized()):
         return value
     from torch.distributed.nn.functional import all_reduce

@@ -28,8 +28,8 @@ from semivae.training import Training
 class Recipe:
     """Everything that configures a run except its data and seed: hashable plain values.
 
-    `training` is the semi-supervised run, `baseline` the supervised-only one on the same network, whose
-    epochs are passes over the labeled rows.
+    `training` is the semi-supervised run, `baseline` the supervised-only one on the same network,
+    whose epochs are passes over the labeled rows.
     """
 
     network: Network
@@ -75,14 +75,15 @@ def _baseline(facts: DataFacts) -> Training:
 
 
 def paper_m2(facts: DataFacts) -> Recipe:
-    """Equation 8 as the paper trains it: Gaussian likelihood, factorized q, Gumbel-Softmax, its CNN."""
+    """Equation 8 as the paper trains it: Gaussian likelihood, factorized q, Gumbel-Softmax, its
+    CNN."""
     return Recipe(
         network=PaperCNN(),
         family=Factorized(),
         likelihood=Gaussian(sigma=0.3),
         labels=Relaxed(tau=2 / 3),
         objective=Equation8(alpha=100.0),
-        training=Training(50, Adam(1e-3)),
+        training=Training(15, Adam(1e-3), average=0.5),
         baseline=_baseline(facts),
     )
 
@@ -96,7 +97,8 @@ def paper_optimized(facts: DataFacts) -> Recipe:
 
 
 def kingma_m2(facts: DataFacts) -> Recipe:
-    """M2 as published: one hidden layer of 500 softplus units, q(z|x, y), exact sum, binarized x."""
+    """M2 as published: one hidden layer of 500 softplus units, q(z|x, y), exact sum, binarized
+    x."""
     return Recipe(
         network=KingmaMLP(),
         family=Conditional(),
@@ -109,7 +111,8 @@ def kingma_m2(facts: DataFacts) -> Recipe:
 
 
 def auto(facts: DataFacts) -> Recipe:
-    """Images: the paper's CNN and Bernoulli; tables: an MLP and a learned sigma; both the exact sum."""
+    """Images: the paper's CNN and Bernoulli; tables: an MLP and a learned sigma; both the exact
+    sum."""
     rows = facts.n_unlabeled or facts.n_labeled
     # About 5,500 steps where there are rows for it, and never more than 12 passes over many rows.
     epochs = min(12 if rows > 10_000 else 200, _passes(5_500, rows))

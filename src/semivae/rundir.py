@@ -1,4 +1,5 @@
-"""The run directory: model, configuration, checkpoint, metrics and split; safetensors and JSON, no pickle."""
+"""The run directory: model, configuration, checkpoint, metrics and split; safetensors and JSON, no
+pickle."""
 
 import json
 from dataclasses import dataclass
@@ -140,7 +141,8 @@ def append_metrics(folder: Path, log: EpochLog) -> None:
 
 
 def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]]:
-    """The epochs logged so far (the first `epochs` of them); a line cut short by a kill is dropped."""
+    """The epochs logged so far (the first `epochs` of them); a line cut short by a kill is
+    dropped."""
     lines = []
     path = folder / METRICS
     for text in path.read_text().splitlines() if path.exists() else []:

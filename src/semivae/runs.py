@@ -1,4 +1,5 @@
-"""A run from the name of a data set to a run directory: what `semivae fit` does, without the printing."""
+"""A run from the name of a data set to a run directory: what `semivae fit` does, without the
+printing."""
 
 import json
 import subprocess
@@ -21,6 +22,7 @@ from semivae.fitting import (
     Predictor,
     Trained,
     TrainingSet,
+    new_model,
     train,
     train_supervised,
     within_minutes,
@@ -32,15 +34,18 @@ from semivae.training import EpochLog, Snapshot
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of `semivae fit`, as plain values; kept in `config.json` so that a run resumes.
+    """What a user asks of `semivae fit`, as plain values; kept in `config.json` so that a run
+    resumes.
 
     labels: how many rows keep their label, balanced over classes (None: all that have one);
+    rows: use only so many training rows, drawn by seed with balanced classes (None: all);
     validation: how many further training labels may be used to choose something;
     settings: `KEY=VALUE` changes to the recipe, in order.
     """
 
     data: str
     labels: int | None = None
+    rows: int | None = None
     validation: int = 0
     recipe: str = "auto"
     objective: str | None = None
@@ -93,8 +98,12 @@ class Finished:
 
 
 def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
-    """Reads the data, draws the labels, builds the recipe; every error a user can make is raised here."""
+    """Reads the data, draws the labels, builds the recipe; every error a user can make is raised
+    here."""
     arrays = load(request.data, data_dir)
+    if request.rows is not None:
+        kept = balanced_split(arrays.y, request.rows, request.seed, 0, len(arrays.classes)).labeled
+        arrays = replace(arrays, x=arrays.x[kept], y=arrays.y[kept])
     classes = len(arrays.classes)
     known = int((arrays.y >= 0).sum())
     split = (
@@ -121,20 +130,16 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
 
 
 def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
-    """Builds the objective and the model once, so that a bad symbol fails before anything is written."""
+    """Builds the objective and the model once, so that a bad symbol fails before anything is
+    written."""
     facts = data.facts
     if recipe.training.epochs < 1:
         raise InputError(f"--epochs {recipe.training.epochs}: give at least 1")
     try:
-        objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
-        recipe.model.build(facts.event, data.scaling.shift.new_zeros(facts.classes), 0)
+        recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+        new_model(facts, recipe, 0)
     except ValueError as error:
         raise InputError(str(error)) from error
-    if "unlabeled" in objective.streams and facts.n_unlabeled == 0:
-        raise InputError(
-            "every row has a label, and this objective learns from unlabeled rows: "
-            "use --labels N to hide some, or --objective optimized_labeled"
-        )
 
 
 def _as_given(arrays: Arrays, seed: int) -> LabelSplit:
@@ -161,7 +166,8 @@ def start(prepared: Prepared, folder: Path) -> Prepared:
 def resume(
     folder: Path, data_dir: Path | None = None
 ) -> tuple[Prepared, M2 | None, Snapshot | None]:
-    """A run that was cut off: its request with the recipe as started, and its last checkpoint, if any."""
+    """A run that was cut off: its request with the recipe as started, and its last checkpoint, if
+    any."""
     config = rundir.load_config(folder)
     if (folder / rundir.MODEL).exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
@@ -181,7 +187,8 @@ def run(
     model: M2 | None = None,
     snapshot: Snapshot | None = None,
 ) -> Finished:
-    """Trains, with a checkpoint after each epoch, then the baseline, then reads the test set once."""
+    """Trains, with a checkpoint after each epoch, then the baseline, then reads the test set
+    once."""
     logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
     write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
     trained = train(
@@ -214,7 +221,8 @@ def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | 
 
 
 def commit() -> str | None:
-    """The commit of the source tree that runs, with "+changes" if it was edited; None elsewhere."""
+    """The commit of the source tree that runs, with "+changes" if it was edited; None
+    elsewhere."""
     folder = Path(__file__).parent
     try:
         head = subprocess.run(

@@ -1,11 +1,13 @@
-"""Weights that change while training runs: plain values, a function of the fraction of training done."""
+"""Weights that change while training runs: plain values, a function of the fraction of training
+done."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """A straight line from `start` to `end` over the first `until` of training (a fraction), then `end`.
+    """A straight line from `start` to `end` over the first `until` of training (a fraction), then
+    `end`.
 
     >>> [Ramp(0.0, 10.0, until=0.5)(f) for f in (0.0, 0.25, 0.5, 1.0)]
     [0.0, 5.0, 10.0, 10.0]

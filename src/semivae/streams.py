@@ -25,8 +25,8 @@ class Rows(NamedTuple):
 class StepState(NamedTuple):
     """What a term may know of the training around it.
 
-    `fraction` of training done, 0 to 1; `buffers` what terms must remember, by name: they are in the
-    checkpoint, and a term changes one only by returning it in its `updates`.
+    `fraction` of training done, 0 to 1; `buffers` what terms must remember, by name: they are in
+    the checkpoint, and a term changes one only by returning it in its `updates`.
     """
 
     step: int

@@ -1,8 +1,8 @@
 """The terms of the objectives, one per symbol of the paper; they add, subtract and scale.
 
-A term is a frozen value. It reads named streams and returns its natural quantity (a KL is at least 0, a
-bound is to be maximised) in nats, per example (B,) or as a statistic of the batch (); the sum that holds
-it says with which sign and weight it counts, and takes the mean over the batch.
+A term is a frozen value. It reads named streams and returns its natural quantity (a KL is at least
+0, a bound is to be maximised) in nats, per example (B,) or as a statistic of the batch (); the sum
+that holds it says with which sign and weight it counts, and takes the mean over the batch.
 """
 
 from abc import ABC, abstractmethod
@@ -66,7 +66,8 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class Sum:
-    """A weighted sum of terms, kept flat; a term that would be logged under a taken name is an error."""
+    """A weighted sum of terms, kept flat; a term that would be logged under a taken name is an
+    error."""
 
     parts: tuple[Weighted, ...]
 
@@ -138,7 +139,8 @@ class Reconstruction(Term):
 
 @dataclass(frozen=True)
 class LatentKL(Term):
-    """E_pi D_KL(q(z|.) || p(z)), the second part of Eqs 5 and 6 (Eq 12 of 2.7.3). Value: (B,), >= 0."""
+    """E_pi D_KL(q(z|.) || p(z)), the second part of Eqs 5 and 6 (Eq 12 of 2.7.3). Value: (B,), >=
+    0."""
 
     name: ClassVar[str] = "latent_kl"
     stream: str
@@ -170,7 +172,8 @@ def ELBO(stream: str, rule: LabelRule) -> Sum:
 
 @dataclass(frozen=True)
 class LabelLogLikelihood(Term):
-    """log q(y|x) of the observed label: minus the cross-entropy of Eqs 7 and 8. Value: (B,), <= 0."""
+    """log q(y|x) of the observed label: minus the cross-entropy of Eqs 7 and 8. Value: (B,), <=
+    0."""
 
     name: ClassVar[str] = "label_log_likelihood"
     stream: str = LABELED
@@ -184,8 +187,8 @@ class LabelLogLikelihood(Term):
 class ClassifierEntropy(Term):
     """H(q(y|x)) = - sum_k q_k log q_k (section 3.1, Eq 15). Value: (B,), from 0 to log K.
 
-    Optimized-ELBO subtracts it with weight beta. U(x) holds it with weight +1 already (Eq 14), so that an
-    actual penalty needs beta > 1.
+    Optimized-ELBO subtracts it with weight beta. U(x) holds it with weight +1 already (Eq 14), so
+    that an actual penalty needs beta > 1.
     """
 
     name: ClassVar[str] = "classifier_entropy"
@@ -215,8 +218,9 @@ class MutualInformation(Term):
 class RunningMutualInformation(Term):
     """I(y; x) with a running marginal r <- rho r + (1 - rho) q_B(y) (section 3.2). Value: ().
 
-    The value is H(r) - E_x H(q(y|x)); the gradient is that of - sum_k q_B(k) log r_k - E_x H, through the
-    batch's q_B only, and equals the population's as r tends to q(y). It serves any batch size.
+    The value is H(r) - E_x H(q(y|x)); the gradient is that of - sum_k q_B(k) log r_k - E_x H,
+    through the batch's q_B only, and equals the population's as r tends to q(y). It serves any
+    batch size.
     """
 
     name: ClassVar[str] = "mutual_information"
@@ -262,7 +266,8 @@ def _log_p_hat(streams: Streams, stream: str, epsilon: float) -> Float[Tensor, "
 
 @dataclass(frozen=True)
 class ForwardLabelKL(Term):
-    """D_KL(p_hat || q(y|x)) (sections 3.3.2, 3.5): its gradient is the smoothed cross-entropy's."""
+    """D_KL(p_hat || q(y|x)) (sections 3.3.2, 3.5): its gradient is the smoothed
+    cross-entropy's."""
 
     name: ClassVar[str] = "forward_label_kl"
     epsilon: float

@@ -1,4 +1,5 @@
-"""The one training loop of the package: any model of the family, any objective, one process or many."""
+"""The one training loop of the package: any model of the family, any objective, one process or
+many."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +26,11 @@ class NonFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Training:
-    """How to train: plain values. `clip_norm` bounds the gradient's norm (0: no bound)."""
+    """How to train: plain values.
+
+    `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those after
+    each step of the last `average` of training (0: the last weights).
+    """
 
     epochs: int
     optimizer: Optimizer
@@ -33,6 +38,7 @@ class Training:
     labeled_rows: int = 128
     unlabeled_rows: int = 128
     clip_norm: float = 0.0
+    average: float = 0.0
     bfloat16: bool = True
 
 
@@ -56,7 +62,8 @@ class Snapshot(NamedTuple):
 
 
 class Step(nn.Module):
-    """One step's loss as a module, so that gradients are synchronised wherever its parts are called."""
+    """One step's loss as a module, so that gradients are synchronised wherever its parts are
+    called."""
 
     def __init__(self, model: M2, objective: Objective) -> None:
         super().__init__()
@@ -88,8 +95,9 @@ def fit(
 ) -> list[EpochLog]:
     """Trains `model` in place and returns one log per epoch.
 
-    `on_epoch` receives each epoch's log with all that resuming needs; `on_step` the number of steps done
-    and to do; `stop_after` ends the run after so many steps. Random numbers are keyed by `seed` and step.
+    `on_epoch` receives each epoch's log with all that resuming needs; `on_step` the number of
+    steps done and to do; `stop_after` ends the run after so many steps. Random numbers are keyed
+    by `seed` and step.
 
     Raises `NonFiniteError` with the term's name and the step, before that step changes a weight.
     """
@@ -133,6 +141,8 @@ def fit(
                 accelerator.clip_grad_norm_(model.parameters(), training.clip_norm)
             optimizer.step()
             buffers = buffers | result.updates
+            if step >= (1 - training.average) * steps:
+                add_to_average(model, buffers)
             on_step(step + 1, steps)
             if step + 1 == stop_after:
                 return logs
@@ -140,11 +150,34 @@ def fit(
         rate = training.optimizer.peak * factor
         logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
         on_epoch(logs[-1], Snapshot(epoch + 1, torch_optimizer.state_dict(), buffers))
+    take_average(model, buffers)
     return logs
 
 
+AVERAGE, COUNT = "average/", "average_count"
+
+
+@torch.no_grad()
+def add_to_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
+    """Adds the weights of this step to their running mean, which lies among the buffers."""
+    count = buffers.get(COUNT, torch.zeros(())) + 1
+    buffers[COUNT] = count
+    for name, weight in model.named_parameters():
+        mean = buffers.setdefault(AVERAGE + name, weight.clone())
+        mean.lerp_(weight, 1 / float(count))
+
+
+@torch.no_grad()
+def take_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
+    """Gives the model the mean of its weights, if there is one."""
+    for name, weight in model.named_parameters():
+        if AVERAGE + name in buffers:
+            weight.copy_(buffers[AVERAGE + name])
+
+
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """Gives loaded moments the memory layout of their weights (files hold row-major tensors only)."""
+    """Gives loaded moments the memory layout of their weights (files hold row-major tensors
+    only)."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if value.shape == parameter.shape:
@@ -167,7 +200,8 @@ def make_batch(
 
 
 class Means:
-    """Running means of the loss and the terms over an epoch; the first that is not finite is an error."""
+    """Running means of the loss and the terms over an epoch; the first that is not finite is an
+    error."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -1,4 +1,5 @@
-"""Two streams of batches from arrays that stay as given; a step's rows are a function of its number."""
+"""Two streams of batches from arrays that stay as given; a step's rows are a function of its
+number."""
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from semivae.noise import key
 class SemiSupervisedBatches:
     """The labeled and the unlabeled rows of a training set, in an order keyed by `seed`.
 
-    x (N, *X) stays as given (uint8, memory-mapped ...); y (N,) holds class numbers, -1 where unlabeled.
-    An epoch is one pass over the unlabeled rows, or over the labeled ones if there are none; it is cut
-    into equal batches of at most `unlabeled_rows`, so that each row is seen once and no batch is tiny.
-    The labeled stream cycles through reshuffled passes, `labeled_rows` (at most all of them) a step.
+    x (N, *X) stays as given (uint8, memory-mapped ...); y (N,) holds class numbers, -1 where
+    unlabeled. An epoch is one pass over the unlabeled rows, or over the labeled ones if there are
+    none; it is cut into equal batches of at most `unlabeled_rows`, so that each row is seen once
+    and no batch is tiny. The labeled stream cycles through reshuffled passes, `labeled_rows` (at
+    most all of them) a step.
     """
 
     def __init__(

@@ -29,7 +29,8 @@ def pixels(largest: float) -> Scaling:
 
 
 def standardize(x: np.ndarray) -> Scaling:
-    """Mean 0 and standard deviation 1 per column of x (N, D); a constant column is only shifted."""
+    """Mean 0 and standard deviation 1 per column of x (N, D); a constant column is only
+    shifted."""
     mean = np.asarray(x.mean(0, dtype=np.float64))
     deviation = np.asarray(x.std(0, dtype=np.float64))
     deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0

@@ -1,4 +1,5 @@
-"""What a bound may know of a model: its densities, and one stream after one pass through the trunk."""
+"""What a bound may know of a model: its densities, and one stream after one pass through the
+trunk."""
 
 from typing import NamedTuple, Protocol
 
@@ -14,9 +15,10 @@ from semivae.noise import Noise
 class Encoded(NamedTuple):
     """B examples after one pass through the trunk.
 
-    `x` is the decoder's target, `h` the features, `q_y` the classifier with batch (B,), `y` the observed
-    label as one-hot or None, and `per_example` (B,) what the model adds to its log-likelihood once per
-    example (a log ratio of variables drawn in `encode`; 0 for M2), in nats.
+    `x` is the decoder's target, `h` the features, `q_y` the classifier with batch (B,), `y` the
+    observed label as one-hot or None, and `per_example` (B,) what the model adds to its
+    log-likelihood once per example (a log ratio of variables drawn in `encode`; 0 for M2), in
+    nats.
     """
 
     x: Float[Tensor, "B *X"]
@@ -27,7 +29,8 @@ class Encoded(NamedTuple):
 
 
 class DensityModel(Protocol):
-    """A member of the family: densities that return `torch.distributions`, and the two hooks of a bound."""
+    """A member of the family: densities that return `torch.distributions`, and the two hooks of a
+    bound."""
 
     @property
     def q_z_sees_y(self) -> bool:
@@ -51,4 +54,5 @@ class DensityModel(Protocol):
     def log_likelihood(
         self, encoded: Encoded, z: Float[Tensor, "N D"], draws: LabelDraws
     ) -> Float[Tensor, "M"]:
-        """log p(x|z, y) of each pair, plus the log ratio of any variable the model draws per pair."""
+        """log p(x|z, y) of each pair, plus the log ratio of any variable the model draws per
+        pair."""

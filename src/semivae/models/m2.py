@@ -1,4 +1,5 @@
-"""M2 (Kingma 2014): p(y) p(z) p(x|z, y), with q(y|x) and q(z|x) or q(z|x, y) (sections 2.1 and 2.2)."""
+"""M2 (Kingma 2014): p(y) p(z) p(x|z, y), with q(y|x) and q(z|x) or q(z|x, y) (sections 2.1 and
+2.2)."""
 
 import torch
 from jaxtyping import Float
@@ -16,10 +17,10 @@ from semivae.noise import Noise
 class M2(nn.Module):
     """The model is its densities; everything else (bounds, terms, objectives) is built on them.
 
-    Parts: `trunk` x -> h (B, F), shared by the heads; `classifier` h -> logits (B, K); `latent` the heads
-    of q(z|.), which decide the inference family: `LabelBlind` is the paper's q(z|x) q(y|x) (Eq 4),
-    `LabelAware` is Kingma's q(z|x, y) q(y|x); `decoder` (z, y) -> what `likelihood` reads;
-    `log_prior` (K,) = log p(y).
+    Parts: `trunk` x -> h (B, F), shared by the heads; `classifier` h -> logits (B, K); `latent`
+    the heads of q(z|.), which decide the inference family: `LabelBlind` is the paper's q(z|x)
+    q(y|x) (Eq 4), `LabelAware` is Kingma's q(z|x, y) q(y|x); `decoder` (z, y) -> what `likelihood`
+    reads; `log_prior` (K,) = log p(y).
 
     References: Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models.
     """
@@ -59,7 +60,8 @@ class M2(nn.Module):
         return self.log_prior.shape[0]
 
     def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
-        """One pass through the trunk; the encoder sees x as it is, the decoder's target may be drawn."""
+        """One pass through the trunk; the encoder sees x as it is, the decoder's target may be
+        drawn."""
         h = self.trunk(x)
         return Encoded(
             x=self.likelihood.target(x, noise),
@@ -86,7 +88,8 @@ class M2(nn.Module):
         return StandardGaussian(y.shape[0], self.latent_size, y.device, y.dtype)
 
     def p_x(self, z: Float[Tensor, "N D"], draws: LabelDraws) -> Distribution:
-        """p(x|z, y) (Eq 1), batch (M,); z has a row per pair if q(z|.) sees y, else per example."""
+        """p(x|z, y) (Eq 1), batch (M,); z has a row per pair if q(z|.) sees y, else per
+        example."""
         row = None if self.q_z_sees_y else draws.row
         distribution: Distribution = self.likelihood(self.decoder(z, draws.y, row))
         return distribution

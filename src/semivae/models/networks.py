@@ -1,4 +1,5 @@
-"""Network specifications: frozen plain values that build the parts of M2 for an event shape and K classes."""
+"""Network specifications: frozen plain values that build the parts of M2 for an event shape and K
+classes."""
 
 import math
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class DecoderBuilder(Protocol):
 
 @dataclass(frozen=True)
 class PaperCNN:
-    """The encoder of section 2.10 with the decoder of section 2.11; shapes derived from the input."""
+    """The encoder of section 2.10 with the decoder of section 2.11; shapes derived from the
+    input."""
 
     latent: int = 50
 
@@ -63,7 +65,8 @@ class PaperCNN:
 
 @dataclass(frozen=True)
 class PaperCNN43:
-    """The encoder of section 2.10 with the decoder of section 4.3, at 28 px with output paddings 0, 1, 1."""
+    """The encoder of section 2.10 with the decoder of section 4.3, at 28 px with output paddings
+    0, 1, 1."""
 
     latent: int = 50
 
@@ -78,8 +81,8 @@ class PaperCNN43:
 class KingmaMLP:
     """One hidden layer of softplus units in each network (section 2.9.1).
 
-    The classifier and q(z|.) have a hidden layer each; the two are one matrix product on x, computed
-    once per example, and the labels' columns of Kingma's q(z|x, y) are added per pair.
+    The classifier and q(z|.) have a hidden layer each; the two are one matrix product on x,
+    computed once per example, and the labels' columns of Kingma's q(z|x, y) are added per pair.
     """
 
     hidden: int = 500
@@ -113,7 +116,8 @@ class KingmaMLP:
 
 @dataclass(frozen=True)
 class MLP:
-    """Two shared hidden layers of ReLU units, for tables: what `auto` takes when x is not an image."""
+    """Two shared hidden layers of ReLU units, for tables: what `auto` takes when x is not an
+    image."""
 
     hidden: int = 256
     latent: int = 16
@@ -140,7 +144,8 @@ def _cnn(latent: int, event: Shape, classes: int, decoder: DecoderBuilder) -> Pa
 
 
 def _see_y(parts: Parts, classes: int, latent: int) -> Parts:
-    """The same parts with y entering the last hidden layer of q(z|x, y), so that only heads see it."""
+    """The same parts with y entering the last hidden layer of q(z|x, y), so that only heads see
+    it."""
     features = parts.latent.mean.in_features
     first = SplitLinear(features, classes, features)
     return parts._replace(latent=LabelAware(first, nn.ReLU(), features, latent))

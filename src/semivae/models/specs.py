@@ -1,4 +1,5 @@
-"""A model as a frozen plain value: network, inference family and likelihood; `build` makes the M2 of it."""
+"""A model as a frozen plain value: network, inference family and likelihood; `build` makes the M2
+of it."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -1,0 +1,69 @@
+"""The command line: parse, call, print; exit code 0 success, 2 wrong use or bad input, 1 anything else.
+
+What takes long to import (torch, NumPy, scikit-learn) is imported inside the commands that need it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from semivae.cli.console import Failure, show, tell
+from semivae.cli.evaluate import evaluate
+from semivae.cli.fit import fit
+from semivae.cli.recipes import recipes
+from semivae.cli.reproduce import reproduce
+from semivae.cli.sample import sample
+from semivae.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Many examples, few labels: train, evaluate, generate, and repeat the paper.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(sample)
+app.command()(recipes)
+app.command()(reproduce)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from semivae import __version__
+
+        show(f"semivae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs one command and exits; `arguments` are those of the process unless given."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        # The commands find `obj` in their context: the report of a run names its command.
+        app(given, prog_name="semivae", obj=given)
+    except InputError as error:
+        tell(f"semivae: {error}")
+        sys.exit(2)
+    except Failure as error:
+        tell(f"semivae: {error}")
+    except Exception as error:  # noqa: BLE001  (the last door: nobody should read a traceback unasked)
+        if os.environ.get("SEMIVAE_DEBUG"):
+            raise
+        tell(f"semivae: {type(error).__name__}: {error} (SEMIVAE_DEBUG=1 shows the traceback)")
+    sys.exit(1)

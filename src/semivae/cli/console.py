@@ -1,0 +1,56 @@
+"""Where text goes: results to stdout, all else to stderr, and never both in one line."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+
+
+class Failure(Exception):
+    """A command that could not end, in one sentence that says how to go on: exit code 1."""
+
+
+def show(text: str) -> None:
+    """A result, on stdout."""
+    print(text)
+
+
+def show_json(values: Mapping[str, object]) -> None:
+    """The one JSON object of `--json`, on stdout; a number that is not finite is an error."""
+    print(json.dumps(values, allow_nan=False))
+
+
+def tell(text: str) -> None:
+    """What happens meanwhile, on stderr."""
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def told_warnings() -> Iterator[list[str]]:
+    """Tells each warning once, as one line, and keeps its text.
+
+    Only what concerns the data and the numbers: a library's notes to its developers stay hidden.
+    """
+    kept: list[str] = []
+
+    def keep(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = " ".join(str(message).split())
+        if text not in kept:
+            kept.append(text)
+            tell(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+        warnings.simplefilter("default", RuntimeWarning)
+        warnings.showwarning = keep
+        yield kept

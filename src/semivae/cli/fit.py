@@ -1,0 +1,269 @@
+"""`semivae fit`: trains on many rows with few labels and writes a run directory with its report."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from semivae.cli.console import Failure, show, show_json, tell, told_warnings
+from semivae.cli.options import DataDir, Json
+from semivae.errors import InputError
+
+if TYPE_CHECKING:
+    from semivae.fitting import Hooks
+    from semivae.runs import Finished, Prepared, Request
+
+# What may be given with --resume: everything else comes from the run.
+_WITH_RESUME = frozenset({"resume", "data_dir", "as_json"})
+
+
+def fit(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            show_default=False,
+            help="digits, mnist, fashion-mnist, cifar10, or an .npz file with the arrays X and y "
+            "(y = -1: unlabeled), and X_test and y_test if there is a test set.",
+        ),
+    ] = None,
+    labels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Keep N labels, balanced over the classes, and hide the others "
+            "(default: keep all).",
+        ),
+    ] = None,
+    validation: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Further training labels that may choose something."
+        ),
+    ] = 0,
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="How to train; `semivae recipes` lists them.")
+    ] = "auto",
+    objective: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Another objective than the recipe's."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, as objective.beta=2. May be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="S", help="Decides labels kept, weights, order, noise.")
+    ] = 0,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="E", help="Passes over the unlabeled rows."),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Train only as many epochs as fit into M minutes."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="The run directory to make (default: runs/DATA-RECIPE-SEED)."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was cut off."),
+    ] = None,
+    no_baseline: Annotated[
+        bool, typer.Option("--no-baseline", help="Do not train on the labels alone as well.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Train on many rows with few labels; writes a run directory with report.html."""
+    if resume is not None:
+        _only_resume(context)
+    elif data is None:
+        raise InputError(
+            "nothing to train on: name the data, as in `semivae fit digits --labels 50`, "
+            "or a run to go on with, as in `semivae fit --resume RUN`"
+        )
+    from semivae import rundir, runs
+    from semivae.cli import page
+    from semivae.files import write_text
+
+    with told_warnings() as warned:
+        model = snapshot = None
+        if resume is not None:
+            folder = resume
+            prepared, model, snapshot = runs.resume(folder, data_dir)
+        else:
+            assert data is not None
+            request = runs.Request(
+                data=_absolute_if_file(data),
+                labels=labels,
+                validation=validation,
+                recipe=recipe,
+                objective=objective,
+                settings=tuple(settings or ()),
+                seed=seed,
+                epochs=epochs,
+                max_minutes=max_minutes,
+                baseline=not no_baseline,
+            )
+            prepared = runs.prepare(request, data_dir)
+            folder = out or _free_folder(request)
+        with _says_how_to_go_on(folder):
+            if resume is None:
+                prepared = runs.start(prepared, folder)
+            tell(_intention(prepared, folder))
+            with _hooks(prepared) as (hooks, baseline_hooks):
+                finished = runs.run(prepared, folder, hooks, baseline_hooks, model, snapshot)
+            alarms = page.alarms(finished)
+            command = shlex.join(["semivae", *context.obj])
+            report = page.render(finished, folder, command, [*alarms, *warned])
+            write_text(folder / rundir.REPORT, report)
+    for alarm in alarms:
+        tell(f"warning: {alarm}")
+    if as_json:
+        show_json(finished.summary(folder))
+    else:
+        show(summary(finished, folder / rundir.REPORT))
+
+
+def _only_resume(context: typer.Context) -> None:
+    """Refuses what a resumed run would have to ignore."""
+    given = [
+        name
+        for name in context.params
+        if name not in _WITH_RESUME and _is_given(context, name)
+    ]
+    if given:
+        names = {"data": "DATA", "settings": "--set"}
+        option = names.get(given[0], f"--{given[0].replace('_', '-')}")
+        raise InputError(
+            f"--resume goes on with a run as it was started: leave out {option}, "
+            "or start a new run without --resume"
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _absolute_if_file(data: str) -> str:
+    """A path in full, so that the run is resumed and evaluated from any folder; a name as it is."""
+    from semivae.data.datasets import DATASETS
+
+    path = Path(data)
+    return str(path.resolve()) if data not in DATASETS and path.is_file() else data
+
+
+def _free_folder(request: "Request") -> Path:
+    """runs/DATA-RECIPE-SEED, with a number after it if that exists."""
+    folder = Path("runs") / f"{Path(request.data).stem}-{request.recipe}-{request.seed}"
+    tries, free = 1, folder
+    while free.exists():
+        tries += 1
+        free = folder.with_name(f"{folder.name}-{tries}")
+    return free
+
+
+@contextmanager
+def _says_how_to_go_on(folder: Path) -> Iterator[None]:
+    """What may end a training early, as one sentence."""
+    from semivae.training import NonFiniteError
+
+    try:
+        yield
+    except InputError:
+        raise
+    except KeyboardInterrupt:
+        raise Failure(f"stopped: {_next(folder)}") from None
+    except NonFiniteError as error:
+        raise Failure(
+            f"{error}: train anew with --set training.clip_norm=1 or a lower "
+            f"--set training.optimizer.peak=RATE"
+        ) from error
+    except OSError as error:
+        raise Failure(
+            f"writing to {folder} failed ({error.strerror or error}): make room; {_next(folder)}"
+        ) from error
+
+
+def _next(folder: Path) -> str:
+    """How to go on, by what is in the run directory."""
+    from semivae import rundir
+
+    if (folder / rundir.MODEL).exists():
+        return f"the model in {folder} is complete, only its report is missing"
+    if (folder / rundir.CONFIG).exists():
+        return f"go on with `semivae fit --resume {shlex.quote(str(folder))}`"
+    return "nothing is trained yet, so start again"
+
+
+@contextmanager
+def _hooks(prepared: "Prepared") -> Iterator[tuple["Hooks", "Hooks"]]:
+    """What shows the progress of the training and of its supervised-only baseline."""
+    from semivae.cli.progress import display
+
+    facts, recipe = prepared.training_set.facts, prepared.recipe
+    rows = facts.n_unlabeled or facts.n_labeled
+    with display() as shown:
+        yield (
+            shown.training("training", recipe.training.epochs, rows),
+            shown.training("labels alone", recipe.baseline.epochs, facts.n_labeled),
+        )
+
+
+def _intention(prepared: "Prepared", folder: Path) -> str:
+    from semivae import rundir
+
+    facts, request = prepared.training_set.facts, prepared.request
+    return (
+        f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
+        f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
+        f"{rundir.objective_name(prepared.recipe)}, {prepared.recipe.training.epochs:,} epochs; "
+        f"into {folder}"
+    )
+
+
+def summary(finished: "Finished", report: Path) -> str:
+    """What the run reached, for a person."""
+    from semivae.report import duration, percent
+
+    facts, trained, test = finished.prepared.training_set.facts, finished.trained, finished.test
+    if test is None:
+        lines = [("test accuracy", "not known: the data have no test set")]
+    else:
+        low, high = (100 * end for end in test.accuracy_interval)
+        interval = f"95 % interval {low:.1f} to {high:.1f} %, {test.n:,} rows"
+        lines = [("test accuracy", f"{percent(test.accuracy)}   ({interval})")]
+    if finished.supervised_only_accuracy is not None:
+        lines.append(
+            (
+                "supervised only",
+                f"{percent(finished.supervised_only_accuracy)}   (same network, labels alone)",
+            )
+        )
+    chosen = finished.prepared.split.n_labels_used_to_choose
+    lines += [
+        ("labels", f"{facts.n_labeled:,}, and {chosen:,} more that may choose something"),
+        ("unlabeled rows", f"{facts.n_unlabeled:,}"),
+        (
+            "training",
+            f"{duration(trained.train_seconds)}, {trained.recipe.training.epochs:,} epochs, "
+            f"{trained.examples_per_second:,.0f} unlabeled rows per second",
+        ),
+        ("report", str(report)),
+    ]
+    return "\n".join(f"{name:17}{value}" for name, value in lines)

@@ -1,0 +1,90 @@
+"""The report page of a finished run, and the alarms that belong on it."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from semivae import rundir, runs
+from semivae.config import to_plain
+from semivae.data.datasets import Arrays
+from semivae.fitting import Predictor
+from semivae.report import RunReport, percent, render_run_report
+from semivae.runs import Finished
+
+SAMPLES_PER_CLASS = 8
+LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier
+
+
+def render(finished: Finished, folder: Path, command: str, warnings: Sequence[str]) -> str:
+    """The text of `report.html`."""
+    prepared, trained = finished.prepared, finished.trained
+    data, facts = prepared.training_set, prepared.training_set.facts
+    summary = finished.summary(folder)
+    page = RunReport(
+        title=f"{prepared.arrays.name} with {facts.n_labeled:,} labels",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=prepared.request.data,
+        recipe=prepared.request.recipe,
+        objective=summary["objective"],
+        seed=prepared.request.seed,
+        command=command,
+        commit=runs.commit(),
+        n_labeled=facts.n_labeled,
+        n_unlabeled=facts.n_unlabeled,
+        n_labels_used_to_choose=prepared.split.n_labels_used_to_choose,
+        classes=data.classes,
+        labels_per_class=np.bincount(data.y[data.y >= 0], minlength=facts.classes).tolist(),
+        train_seconds=trained.train_seconds,
+        examples_per_second=trained.examples_per_second,
+        epochs=trained.recipe.training.epochs,
+        parameters=sum(weights.numel() for weights in trained.predictor.model.parameters()),
+        test=finished.test,
+        supervised_only_accuracy=finished.supervised_only_accuracy,
+        history=finished.history,
+        samples=samples(trained.predictor, prepared.arrays, prepared.request.seed),
+        config=to_plain(trained.recipe),
+        warnings=warnings,
+    )
+    return render_run_report(page)
+
+
+def samples(predictor: Predictor, arrays: Arrays, seed: int) -> Float[np.ndarray, "K n C H W"]:
+    """A few images of each class, drawn from the model, from 0 to 1."""
+    classes = len(arrays.classes)
+    x = predictor.sample(np.repeat(np.arange(classes), SAMPLES_PER_CLASS), seed)
+    images: np.ndarray = (x / arrays.pixel_max).clip(0, 1)
+    return images.reshape(classes, SAMPLES_PER_CLASS, *predictor.event)
+
+
+def alarms(finished: Finished) -> list[str]:
+    """What says that the training collapsed: guessing, or a classifier that is sure of nothing."""
+    data, predictor = finished.prepared.training_set, finished.trained.predictor
+    classes = len(data.classes)
+    found = []
+    if finished.test is None:
+        known = data.y >= 0
+        guessed = predictor.predict_proba(data.x[known]).argmax(1)
+        accuracy, rows = float((guessed == data.y[known]).mean()), "labeled rows"
+    else:
+        accuracy, rows = finished.test.accuracy, "test rows"
+    # A tenth of the way from guessing to all right.
+    if accuracy < 1 / classes + 0.1 * (1 - 1 / classes):
+        found.append(
+            f"collapse: {percent(accuracy)} of the {rows} are right, and guessing gives "
+            f"{percent(1 / classes)}; train longer or lower training.optimizer.peak"
+        )
+    unlabeled = np.flatnonzero(data.y < 0)[:LOOKED_AT]
+    if len(unlabeled):
+        q = predictor.predict_proba(data.x[unlabeled]).astype(np.float64)
+        entropy = float(-(q * np.log(np.maximum(q, 1e-30))).sum(1).mean())
+        if entropy > 0.95 * math.log(classes):
+            found.append(
+                f"collapse: the classifier is sure of nothing, its entropy on unlabeled rows is "
+                f"{entropy:.2f} of at most {math.log(classes):.2f} nats; train longer or raise "
+                "objective.alpha"
+            )
+    return found

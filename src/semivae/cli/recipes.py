@@ -1,0 +1,63 @@
+"""`semivae recipes`: the recipes by name, with what each is made of."""
+
+from typing import TYPE_CHECKING
+
+from semivae.cli.console import show, show_json
+from semivae.cli.options import Json
+
+if TYPE_CHECKING:
+    from semivae.recipes import Recipe
+
+# The settings of a recipe depend on the data; these are shown as an example.
+EXAMPLE = "MNIST with 1,000 labels"
+
+
+def recipes(as_json: Json = False) -> None:
+    """List the recipes, as resolved for MNIST with 1,000 labels."""
+    from semivae.config import to_plain
+    from semivae.recipes import RECIPES, DataFacts
+
+    facts = DataFacts((1, 28, 28), 1_000, 59_000, 10)
+    built = {name: named.build(facts) for name, named in RECIPES.items()}
+    if as_json:
+        listed = [
+            {"name": name, "summary": RECIPES[name].summary, "settings": to_plain(recipe)}
+            for name, recipe in built.items()
+        ]
+        show_json({"example": EXAMPLE, "recipes": listed})
+        return
+    width = max(map(len, RECIPES)) + 2
+    for name, recipe in built.items():
+        show(f"{name:{width}}{RECIPES[name].summary}")
+        for line in described(recipe):
+            show(" " * width + line)
+    show(f"\nResolved for {EXAMPLE}; `semivae fit DATA --recipe NAME --set KEY=VALUE` changes them.")
+
+
+def described(recipe: "Recipe") -> list[str]:
+    """A recipe in three lines: model, objective, training."""
+    from semivae.config import to_plain
+
+    plain = to_plain(recipe)
+    training = plain["training"]
+    return [
+        f"{_call(plain['network'])}, {_call(plain['family'])} q, {_call(plain['likelihood'])}",
+        f"{_call(plain['objective'])}, y {_call(plain['labels'])}",
+        f"{training['epochs']} epochs, {_call(training['optimizer'])}, "
+        f"{_call(training['learning_rate'])}, "
+        f"{training['labeled_rows']} + {training['unlabeled_rows']} rows a step",
+    ]
+
+
+def _call(plain: dict[str, object]) -> str:
+    """A value that was chosen by name, with its arguments, as one would write it.
+
+    >>> _call({"kind": "gaussian", "sigma": 0.3})
+    'gaussian(sigma=0.3)'
+    """
+    rest = ", ".join(f"{name}={_value(part)}" for name, part in plain.items() if name != "kind")
+    return f"{plain['kind']}({rest})" if rest else str(plain["kind"])
+
+
+def _value(part: object) -> str:
+    return f"{part:.4g}" if isinstance(part, float) else str(part).replace(" ", "")

@@ -1,0 +1,108 @@
+"""`semivae sample`: a sheet of images drawn from a trained model, class by class, as a PNG file."""
+
+import io
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from semivae.cli.console import show
+from semivae.cli.options import Run
+from semivae.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VISIBLE = 64  # pixels: the least that the longer side of an image is drawn with
+MOST = 10_000  # images of a class: a sheet of more is of no use to anyone
+
+
+def sample(
+    run: Run,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE.png", show_default=False, help="The picture to write."),
+    ],
+    wanted: Annotated[
+        str | None,
+        typer.Option("--class", metavar="C", help="Which class (default: every class, a row each)."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=MOST, help="How many of each class.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Decides what is drawn.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the picture.")] = False,
+) -> None:
+    """Draw images of a class from a trained model, z from the prior, into one PNG."""
+    _check_file(out, force)
+    import numpy as np
+
+    from semivae import rundir
+    from semivae.files import write_bytes
+
+    config, predictor = rundir.load(run)
+    if len(config.event) != 3:
+        raise InputError(f"{run} is a model of tables, and only images can be drawn as a picture")
+    chosen = range(len(config.classes)) if wanted is None else [_class(config.classes, wanted)]
+    x = predictor.sample(np.repeat(chosen, n), seed)
+    shift, scale = predictor.scaling.shift.numpy(), predictor.scaling.scale.numpy()
+    images = ((x - shift) / scale).clip(0, 1)
+    columns = n if wanted is None else math.ceil(math.sqrt(n))
+    write_bytes(out, png(grid(images, columns)))
+    names = "each class" if wanted is None else f"class {config.classes[chosen[0]]}"
+    show(f"{n} of {names}: {out}")
+
+
+def _check_file(out: Path, force: bool) -> None:
+    """Raises InputError before any work if the picture cannot be written, or should not be."""
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: give a name that ends in .png")
+    if out.exists() and not (force and out.is_file()):
+        advice = "choose another name, or --force to overwrite it" if out.is_file() else "a folder"
+        raise InputError(f"--out {out} exists: {advice}")
+    try:
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--out {out}: the folder {out.parent} cannot be written ({error.strerror})"
+        ) from error
+
+
+def _class(classes: tuple[str, ...], wanted: str) -> int:
+    """The position of a class by its name; 07 and 7 are the same where names are whole numbers."""
+    numbers = all(name.lstrip("-").isdecimal() for name in classes)
+    for code, name in enumerate(classes):
+        if name == wanted or (numbers and wanted.isdecimal() and int(name) == int(wanted)):
+            return code
+    raise InputError(f"--class {wanted}: choose one of {', '.join(classes)}")
+
+
+def grid(images: "np.ndarray", columns: int) -> "np.ndarray":
+    """Images (M, C, H, W) from 0 to 1 as one of uint8 (height, width, C), each pixel drawn as a block."""
+    import numpy as np
+
+    m, channels, height, width = images.shape
+    zoom = max(1, math.ceil(VISIBLE / max(height, width)))
+    gap = max(2, zoom)
+    rows = math.ceil(m / columns)
+    cell_height, cell_width = zoom * height + gap, zoom * width + gap
+    sheet = np.full((rows * cell_height + gap, columns * cell_width + gap, channels), 255, np.uint8)
+    drawn = np.rint(255 * images).astype(np.uint8).transpose(0, 2, 3, 1)
+    for i, image in enumerate(drawn):
+        top, left = (gap + at * size for at, size in zip(
+            divmod(i, columns), (cell_height, cell_width), strict=True
+        ))
+        block = image.repeat(zoom, 0).repeat(zoom, 1)
+        sheet[top : top + zoom * height, left : left + zoom * width] = block
+    return sheet
+
+
+def png(sheet: "np.ndarray") -> bytes:
+    """The bytes of a PNG file: grey for one channel, colour for three."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    pixels = sheet[:, :, 0] if sheet.shape[2] == 1 else sheet
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()

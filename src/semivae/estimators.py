@@ -1,0 +1,204 @@
+"""The scikit-learn facade: checks arrays at the door, then delegates."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from semivae import rundir
+from semivae.config import to_plain
+from semivae.data.arrays import check_features
+from semivae.data.scaling import Scaling, pixels, standardize
+from semivae.data.splits import UNLABELED, encode_labels
+from semivae.errors import InputError
+from semivae.files import make_folder
+from semivae.fitting import Hooks, Predictor, TrainingSet, train
+from semivae.recipes import Recipe, named_recipe
+from semivae.schedules import Weight
+
+
+class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that also learns from rows without a label (y == -1), and can generate by
+    class.
+
+    Parameters
+    ----------
+    recipe : str
+        Which recipe; "auto" picks by the data. `semivae recipes` lists them.
+    alpha, beta, gamma, epsilon : float or None
+        The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
+        information, and the label smoothing. None: the recipe's.
+    epochs : int or None
+        Passes over the unlabeled rows; None: the recipe's.
+    random_state : int
+        Decides initial weights, order and noise; the same value gives the same model.
+    channels_last : bool or None
+        Whether 4-D images are (N, H, W, C). None: told from the shape, an error where it cannot
+        be.
+
+    Attributes
+    ----------
+    classes_ : the class labels, in the order of the columns of `predict_proba`
+    transduction_ : a label for each training row, the given one where there is one
+    history_ : one dict per epoch, every term by name, in nats per example
+    n_features_in_ : values per example
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from semivae import SemiVAEClassifier
+    >>> X = np.vstack([np.random.default_rng(0).normal(m, 1, (50, 4)) for m in (-3, 3)])
+    >>> y = np.full(100, -1)
+    >>> y[[0, 1, 50, 51]] = [0, 0, 1, 1]
+    >>> clf = SemiVAEClassifier(epochs=40).fit(X, y)
+    >>> bool(clf.score(X, np.repeat([0, 1], 50)) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        recipe: str = "auto",
+        alpha: float | None = None,
+        beta: float | None = None,
+        gamma: float | None = None,
+        epsilon: float | None = None,
+        epochs: int | None = None,
+        random_state: int = 0,
+        channels_last: bool | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.alpha = alpha
+        self.beta = beta
+        self.gamma = gamma
+        self.epsilon = epsilon
+        self.epochs = epochs
+        self.random_state = random_state
+        self.channels_last = channels_last
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learns from X (n_samples, n_features) or images and y (n_samples,), -1 where unlabeled.
+
+        Images are (N, H, W), (N, C, H, W) or (N, H, W, C), uint8 or in a range that is mapped to
+        [0, 1]. Raises `InputError`, a `ValueError`, that names what is wrong with X or y.
+        """
+        x = check_features(X, channels_last=self.channels_last)
+        codes, classes = encode_labels(y)
+        if len(codes) != len(x):
+            raise InputError(f"X has {len(x)} rows and y has {len(codes)}: give one label per row")
+        names = tuple(str(label) for label in classes)
+        data = TrainingSet(x, codes, names, _scaling(x))
+        recipe = self._recipe(data)
+        trained = train(data, recipe, self.random_state, Hooks())
+        self.classes_ = classes
+        self.n_features_in_ = int(np.prod(x.shape[1:]))
+        self.predictor_ = trained.predictor
+        self.recipe_ = recipe
+        self.history_ = [rundir.metrics_line(log) for log in trained.history]
+        guessed = self.predictor_.predict_proba(x).argmax(1)
+        self.transduction_ = classes[np.where(codes == UNLABELED, guessed, codes)]
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row (n_samples,)."""
+        probabilities = self.predict_proba(X)
+        labels: np.ndarray = self.classes_[probabilities.argmax(1)]
+        return labels
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "N K"]:
+        """q(y|x) (n_samples, n_classes), columns as in `classes_`."""
+        return self._predictor().predict_proba(self._features(X))
+
+    def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
+        """The posterior mean of z (n_samples, latent size)."""
+        return self._predictor().transform(self._features(X))
+
+    def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
+        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
+        return self._predictor().score_samples(self._features(X))
+
+    def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
+        """New rows in the units of X: of class `y`, of the classes in an array `y`, or of classes
+        in turn."""
+        predictor = self._predictor()
+        if n_samples < 1:
+            raise InputError(f"n_samples={n_samples}: ask for at least 1")
+        wanted = np.resize(self.classes_, n_samples) if y is None else y
+        wanted = np.broadcast_to(np.asarray(wanted, dtype=self.classes_.dtype), (n_samples,))
+        unknown = sorted(set(wanted.tolist()) - set(self.classes_.tolist()), key=str)
+        if unknown:
+            raise InputError(f"y={unknown[0]!r} is no class: choose from {self.classes_.tolist()}")
+        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
+        return predictor.sample(np.array([codes[label] for label in wanted.tolist()]), seed)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model as a run directory, without pickle; the folder must not hold
+        anything."""
+        path = Path(folder)
+        predictor = self._predictor()
+        make_folder(path)
+        settings = {"estimator": self.get_params(), "classes": self.classes_.tolist()}
+        config = rundir.RunConfig(
+            self.recipe,
+            self.recipe_,
+            self.random_state,
+            predictor.classes,
+            predictor.event,
+            settings,
+        )
+        rundir.save(path, config, predictor)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """A classifier from a run directory, written by `save` or by `semivae fit`."""
+        config, predictor = rundir.load(Path(folder))
+        parameters = config.settings.get("estimator", {"recipe": config.recipe_name})
+        estimator = cls(**parameters)
+        estimator.classes_ = np.array(config.settings.get("classes", config.classes))
+        estimator.n_features_in_ = int(np.prod(config.event))
+        estimator.predictor_ = predictor
+        estimator.recipe_ = config.recipe
+        estimator.history_ = []
+        return estimator
+
+    def _recipe(self, data: TrainingSet) -> Recipe:
+        recipe = named_recipe(self.recipe).build(data.facts)
+        symbols: dict[str, Weight | None] = {
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "gamma": self.gamma,
+            "epsilon": self.epsilon,
+        }
+        given = {name: value for name, value in symbols.items() if value is not None}
+        unread = sorted(set(given) - set(to_plain(recipe.objective)))
+        if unread:
+            raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
+        recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
+        if self.epochs is not None:
+            recipe = replace(recipe, training=replace(recipe.training, epochs=self.epochs))
+        return recipe
+
+    def _features(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "predictor_")
+        return check_features(X, channels_last=self.channels_last)
+
+    def _predictor(self) -> Predictor:
+        check_is_fitted(self, "predictor_")
+        predictor: Predictor = self.predictor_
+        return predictor
+
+
+def _scaling(x: np.ndarray) -> Scaling:
+    """Pixels to [0, 1] by their type or largest value; columns of a table to mean 0 and deviation
+    1."""
+    if x.ndim == 2:
+        return standardize(x)
+    if x.dtype == np.uint8:
+        return pixels(255)
+    low, high = float(x.min()), float(x.max())
+    if low < 0:
+        raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
+    return pixels(max(high, 1.0))

@@ -1,0 +1,94 @@
+"""One training run of the paper's experiments, and its result as a file that is never computed
+twice."""
+
+import hashlib
+import json
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semivae import runs
+from semivae.config import to_plain
+from semivae.errors import InputError
+from semivae.files import write_text
+from semivae.fitting import Hooks
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run reached, with all that produced it; plain values, one JSON file."""
+
+    name: str
+    summary: dict[str, Any]
+    test: dict[str, Any]
+    recipe: dict[str, Any]
+    request: dict[str, Any]
+    parameters: int
+    commit: str | None
+    machine: dict[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy in percent."""
+        return 100.0 * float(self.test["accuracy"])
+
+    @property
+    def supervised_only(self) -> float | None:
+        """Test accuracy of the supervised-only network in percent, if it was trained."""
+        share = self.summary["supervised_only_accuracy"]
+        return None if share is None else 100.0 * float(share)
+
+
+def name_of(request: runs.Request, recipe: dict[str, Any]) -> str:
+    """A readable name that ends in the hash of everything that decides the result."""
+    content = json.dumps([asdict(request), recipe], sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return f"{request.data}-{request.labels}-{request.recipe}-{request.seed}-{digest}"
+
+
+def execute(
+    request: runs.Request, results: Path, data_dir: Path | None, hooks: Hooks
+) -> RunResult:
+    """The result of a run: from its file under `results` if it is there, else trained.
+
+    An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
+    the results until it ends.
+    """
+    prepared = runs.prepare(request, data_dir)
+    recipe = to_plain(prepared.recipe)
+    name = name_of(request, recipe)
+    path = results / f"{name}.json"
+    if path.exists():
+        return RunResult(**json.loads(path.read_text()))
+    folder = results / ".partial" / name
+    model, snapshot = None, None
+    if (folder / "config.json").exists():
+        prepared, model, snapshot = runs.resume(folder, data_dir)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        prepared = runs.start(prepared, folder)
+    finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
+    if finished.test is None:
+        raise InputError(f"{request.data} has no test set, so there is nothing to report")
+    weights = finished.trained.predictor.model.parameters()
+    result = RunResult(
+        name=name,
+        summary=finished.summary(Path(name)),
+        test=finished.test.to_json(),
+        recipe=recipe,
+        request=asdict(request),
+        parameters=sum(weight.numel() for weight in weights),
+        commit=runs.commit(),
+        machine={
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+    )
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    return result

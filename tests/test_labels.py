@@ -1,0 +1,276 @@
+"""labels.py: the laws of every rule, Gumbel (V6), smoothing (V5s) and the centre of an expectation."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from tractable import CPU, F64, noise_of, one_hot
+
+from semivae.information import kl
+from semivae.labels import (
+    Enumerated,
+    LabelDraws,
+    LabelRule,
+    Observed,
+    Relaxed,
+    Smoothed,
+    StraightThrough,
+    every_pair,
+    smooth,
+)
+
+RULES = [
+    Observed(),
+    Enumerated(),
+    Relaxed(),
+    StraightThrough(),
+    Smoothed(0.1),
+    Smoothed(0.1, decode=Enumerated()),
+]
+UNBIASED = [Enumerated(), StraightThrough()]
+
+
+def some_log_q(rows: int = 5, classes: int = 3) -> Tensor:
+    draw = torch.Generator().manual_seed(0)
+    return torch.randn(rows, classes, generator=draw, dtype=F64).log_softmax(1)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_every_rule_keeps_the_laws_of_label_draws(rule: LabelRule) -> None:
+    """Weights of an example sum to 1, y is on the simplex, the centre is a pair of its own example."""
+    log_q, y = some_log_q(), one_hot([0, 2, 1, 1, 0], 3)
+    draws = rule(log_q, y, noise_of(labeled=5))
+    M = len(draws.row)
+    assert draws.y.shape == (M, 3) and draws.weight.shape == (M,) and draws.centre.shape == (5,)
+    weight = torch.zeros(5, dtype=F64).index_add(0, draws.row, draws.weight)
+    torch.testing.assert_close(weight, torch.ones(5, dtype=F64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(draws.y.sum(1), torch.ones(M, dtype=F64), rtol=0, atol=1e-12)
+    assert (draws.y >= -1e-12).all() and (draws.weight >= 0).all()
+    assert torch.equal(draws.row[draws.centre], torch.arange(5))
+    torch.testing.assert_close(draws.log_pi.logsumexp(1), torch.zeros(5, dtype=F64))
+
+
+def test_observed_is_the_label_alone() -> None:
+    """M = B, pi one-hot, whatever the classifier says."""
+    y = one_hot([0, 2, 1, 1, 0], 3)
+    draws = Observed()(some_log_q(), y, noise_of(labeled=5))
+    assert torch.equal(draws.y, y) and torch.equal(draws.log_pi.exp(), y)
+    assert draws.row.tolist() == [0, 1, 2, 3, 4] and draws.weight.tolist() == [1] * 5
+
+
+def test_enumerated_is_every_class_of_every_example_weighted_by_q() -> None:
+    """M = K B, one pair per (example, class), each with weight q(y = class|x)."""
+    log_q = some_log_q()
+    draws = Enumerated()(log_q, None, noise_of(unlabeled=5))
+    pairs = list(zip(draws.row.tolist(), draws.y.argmax(1).tolist(), strict=True))
+    assert sorted(pairs) == [(b, k) for b in range(5) for k in range(3)]
+    expected = torch.stack([log_q[b, k].exp() for b, k in pairs])
+    torch.testing.assert_close(draws.weight, expected)
+    assert torch.equal(draws.log_pi, log_q)
+    assert torch.equal(draws.y[draws.centre].argmax(1), log_q.argmax(1))
+
+
+@pytest.mark.parametrize("rule", [Observed(), Smoothed(0.1)], ids=str)
+def test_a_rule_that_needs_labels_says_so(rule: LabelRule) -> None:
+    """An unlabeled stream under a rule of labels is an error with a sentence."""
+    with pytest.raises(ValueError, match="the stream has none"):
+        rule(some_log_q(), None, noise_of(unlabeled=5))
+
+
+# Gumbel-Softmax (section 2.7.2).
+
+
+def test_gumbel_argmax_frequencies_are_pi() -> None:
+    """V6: the hard draw has class k with frequency pi_k, at any tau."""
+    rows = 60_000
+    log_pi = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    for tau in (0.1, 2.0):
+        draws = StraightThrough(tau)(log_pi.expand(rows, -1), None, noise_of(unlabeled=rows))
+        frequency = draws.y.mean(0)
+        error = (log_pi.exp() * (1 - log_pi.exp()) / rows).sqrt()
+        assert ((frequency - log_pi.exp()).abs() < 4 * error).all()
+        torch.testing.assert_close(draws.y.max(1).values, torch.ones(rows))
+
+
+def test_relaxed_mean_of_two_classes_at_tau_1_is_the_closed_form() -> None:
+    """V6: K = 2, tau = 1, logit 1: E y = e (e - 2) / (e - 1)^2 = .6613, and not pi = .7311."""
+    rows = 200_000
+    log_pi = torch.tensor([1.0, 0.0]).log_softmax(0)
+    y = Relaxed(1.0)(log_pi.expand(rows, -1), None, noise_of(unlabeled=rows)).y[:, 0]
+    closed = math.e * (math.e - 2) / (math.e - 1) ** 2
+    assert closed == pytest.approx(0.6613, abs=1e-4)
+    assert abs(y.mean().item() - closed) < 4 * y.std().item() / math.sqrt(rows)
+
+
+def test_relaxed_is_the_softmax_of_the_tempered_sum() -> None:
+    """softmax((log pi + g) / tau), with g the noise of this step; smaller tau, harder y."""
+    log_q, noise = some_log_q(), noise_of(unlabeled=5)
+    gumbel = noise.gumbel("y", 3).double()
+    for tau in (0.3, 2 / 3, 2.0):
+        y = Relaxed(tau)(log_q, None, noise).y
+        torch.testing.assert_close(y, ((log_q + gumbel) / tau).softmax(1))
+    hard, soft = (Relaxed(tau)(log_q, None, noise).y.max(1).values for tau in (0.1, 5.0))
+    assert (hard > soft).all()
+
+
+LOGITS = torch.tensor([0.8, 0.0, -0.6], dtype=F64)
+
+
+def decoded(y: Tensor) -> Tensor:
+    """A log-likelihood that is not linear in y, as a decoder's is not."""
+    centres = torch.tensor([[1.0, 0.2], [-0.5, 1.0], [0.3, -1.2]], dtype=F64)
+    return -3.0 * (torch.tensor([0.9, 0.4], dtype=F64) - y @ centres).square().sum(1)
+
+
+def estimate(rule: LabelRule, rows: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Values (rows,) of E_pi f, their s.e., and the mean gradient with respect to the logits."""
+    logits = LOGITS.clone().requires_grad_()
+    log_q = logits.log_softmax(0).expand(rows, -1)
+    draws = rule(log_q, None, noise_of(seed, unlabeled=rows))
+    value = draws.expectation(decoded(draws.y))
+    value.mean().backward()
+    assert logits.grad is not None
+    return value.detach().mean(), value.detach().std() / math.sqrt(rows), logits.grad
+
+
+def test_straight_through_value_is_unbiased_and_relaxed_value_is_not() -> None:
+    """V6: Gumbel-max decodes true classes, so the value is that of the sum over classes (Eq 5)."""
+    exact = (LOGITS.softmax(0) * decoded(torch.eye(3, dtype=F64))).sum()
+    for tau in (0.3, 1.0):
+        value, error, _ = estimate(StraightThrough(tau), 100_000, 0)
+        assert abs(value - exact) < 4 * error
+    value, error, _ = estimate(Relaxed(1.0), 100_000, 0)
+    assert abs(value - exact) > 20 * error
+
+
+@pytest.mark.parametrize("rule", [Relaxed, StraightThrough])
+def test_gradient_error_of_gumbel_rules_falls_with_tau(rule: type[LabelRule]) -> None:
+    """V6: the bias of the gradient falls as tau does, to a few per cent at tau = .1."""
+    _, _, exact = estimate(Enumerated(), 1, 0)
+    errors = [
+        ((estimate(rule(tau), 200_000, 1)[2] - exact).norm() / exact.norm()).item()
+        for tau in (2.0, 0.67, 0.1)
+    ]
+    assert errors[0] > 1.5 * errors[1] > 1.5 * 1.5 * errors[2]
+    assert errors[2] < 0.1
+
+
+def test_straight_through_gradient_is_that_of_relaxed_where_f_is_linear() -> None:
+    """Forward a class, backward its relaxation: the y that reaches the decoder differs by a constant."""
+    gradients = []
+    for rule in (Relaxed(0.5), StraightThrough(0.5)):
+        log_q = some_log_q().requires_grad_()
+        draws = rule(log_q, None, noise_of(unlabeled=5))
+        (draws.y * torch.arange(15, dtype=F64).view(5, 3)).sum().backward()
+        gradients.append(log_q.grad)
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# Smoothing (section 3.3.2).
+
+
+def test_smoothed_label_keeps_1_minus_epsilon() -> None:
+    """p_hat = 1 - epsilon on the class and epsilon / (K - 1) elsewhere, not epsilon / K."""
+    p_hat = smooth(one_hot([2], 5), 0.2).exp()
+    torch.testing.assert_close(p_hat, torch.tensor([[0.05, 0.05, 0.8, 0.05, 0.05]], dtype=F64))
+    assert torch.equal(smooth(one_hot([2], 5), 0.0).exp(), one_hot([2], 5))
+
+
+def test_torch_label_smoothing_is_epsilon_k_over_k_minus_1() -> None:
+    """V5s: torch's `label_smoothing=e` is the same label at e = epsilon K / (K - 1)."""
+    logits, epsilon, K = some_log_q(4, 10), 0.1, 10
+    labels = torch.tensor([3, 0, 9, 3])
+    ours = -(smooth(one_hot(labels.tolist(), K), epsilon).exp() * logits).sum(1).mean()
+    e = epsilon * K / (K - 1)
+    torchs = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=e)
+    torch.testing.assert_close(ours, torchs)
+    assert abs(torch.nn.functional.cross_entropy(logits, labels, label_smoothing=epsilon) - ours) > 1e-3
+
+
+def test_smoothed_kl_tends_to_the_cross_entropy() -> None:
+    """V5s: KL(p_hat || q) tends to -log q_y as epsilon does to 0, slowly and from below."""
+    log_q, y = torch.randn(1, 10, dtype=F64, generator=torch.Generator().manual_seed(3)).log_softmax(1), 4
+    gaps = [
+        (kl(smooth(one_hot([y], 10), epsilon), log_q) + log_q[:, y]).item()
+        for epsilon in (0.01, 1e-3, 1e-6, 0.0)
+    ]
+    assert abs(gaps[0]) > abs(gaps[1]) > abs(gaps[2]) > gaps[3] == 0 and abs(gaps[2]) < 1e-4
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 2 / 3, 0.9])
+def test_smoothing_beyond_uniform_is_an_error(epsilon: float) -> None:
+    """epsilon outside [0, (K - 1) / K) is refused with the value and the range."""
+    with pytest.raises(ValueError, match=f"epsilon={epsilon}"):
+        smooth(one_hot([0], 3), epsilon)
+
+
+def test_smoothed_decodes_what_it_is_told_to() -> None:
+    """By default the label alone (M = B); under `Enumerated` every class with weight p_hat."""
+    y, log_q = one_hot([0, 2], 3), some_log_q(2)
+    alone = Smoothed(0.1)(log_q, y, noise_of(labeled=2))
+    assert torch.equal(alone.y, y) and alone.weight.tolist() == [1, 1]
+    spread = Smoothed(0.1, decode=Enumerated())(log_q, y, noise_of(labeled=2))
+    weights = torch.zeros(2, 3, dtype=F64)
+    weights.index_put_((spread.row, spread.y.argmax(1)), spread.weight)
+    for draws in (alone, spread):
+        torch.testing.assert_close(draws.log_pi, smooth(y, 0.1))
+    torch.testing.assert_close(weights, smooth(y, 0.1).exp())
+
+
+# The centre.
+
+
+def test_expectation_is_the_weighted_sum_in_value_and_gradient() -> None:
+    """c + sum w (f - c) is sum w f, also to whoever asks for the gradient of logits or of f."""
+    logits = (some_log_q() + 1.0).requires_grad_()
+    slope = torch.randn(15, dtype=F64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    gradients, values = [], []
+    for plain in (False, True):
+        draws = every_pair(logits.log_softmax(1))
+        f = -500.0 + 3.0 * slope**3
+        value = (
+            torch.zeros(5, dtype=F64).index_add(0, draws.row, draws.weight * f)
+            if plain
+            else draws.expectation(f)
+        )
+        values.append(value)
+        gradients.append(torch.autograd.grad((value * torch.arange(1.0, 6.0)).sum(), [logits, slope]))
+    torch.testing.assert_close(values[0], values[1], rtol=1e-13, atol=0)
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+        assert ours.abs().max() > 0.01
+
+
+def test_the_centre_keeps_the_mean_and_lowers_the_variance_of_an_unbiased_draw() -> None:
+    """A class drawn from q with weight q / sg(q): the same mean gradient, a far smaller variance.
+
+    The decoded values share an offset of -540 nats, which for every class together has no gradient.
+    """
+    rows, f_of = 20_000, torch.tensor([-541.0, -539.5, -540.3], dtype=F64)
+    logits = LOGITS.expand(rows, -1).clone().requires_grad_()
+    log_q = logits.log_softmax(1)
+    drawn = torch.multinomial(log_q[0].exp().detach(), rows, True, generator=torch.Generator(CPU).manual_seed(0))
+    q = log_q.exp().gather(1, drawn[:, None])[:, 0]
+    likeliest = log_q.argmax(1)
+    row = torch.arange(rows)
+    # The likeliest class is decoded for the centre alone, with weight 0: independent of the draw.
+    draws = LabelDraws(
+        log_pi=log_q,
+        row=torch.cat([row, row]),
+        y=torch.eye(3, dtype=F64)[torch.cat([likeliest, drawn])],
+        weight=torch.cat([torch.zeros_like(q), q / q.detach()]),
+        centre=row,
+    )
+    f = draws.y @ f_of
+    per_row = []
+    for value in (draws.expectation(f), torch.zeros_like(q).index_add(0, draws.row, draws.weight * f)):
+        (gradient,) = torch.autograd.grad(value.sum(), logits, retain_graph=True)
+        per_row.append(gradient)
+    pi = LOGITS.softmax(0)
+    exact = pi * (f_of - (pi * f_of).sum())
+    for gradient in per_row:
+        error = gradient.std(0) / math.sqrt(rows)
+        assert ((gradient.mean(0) - exact).abs() < 4 * error).all()
+    centred, plain = (gradient.var(0).sum() for gradient in per_row)
+    assert centred < plain / 1000
