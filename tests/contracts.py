@@ -1,4 +1,5 @@
-"""Laws that every model, likelihood and term keeps; a new one is one more parameter of the tests that call these."""
+"""Laws that every model, likelihood and term keeps; a new one is one more parameter of the tests
+that call these."""
 
 import copy
 from collections.abc import Callable
@@ -23,7 +24,8 @@ F64 = torch.float64
 
 @dataclass(frozen=True)
 class ReorderedNoise(Noise):
-    """The same noise with the rows of a stream and, where drawn per class, the columns in another order."""
+    """The same noise with the rows of a stream and, where drawn per class, the columns in another
+    order."""
 
     stream: str = ""
     rows: tuple[int, ...] = ()
@@ -81,7 +83,8 @@ def close(a: Tensor, b: Tensor, what: str) -> None:
 
 
 def check_model(model: torch.nn.Module, x: Tensor) -> None:
-    """The laws of a model on x (B, *X), B not K: shapes, gradients, permutations, identities, storage."""
+    """The laws of a model on x (B, *X), B not K: shapes, gradients, permutations, identities,
+    storage."""
     model, x = copy.deepcopy(model).double(), x.double()
     B, K, D = len(x), model.classes, model.latent_size
     assert B != K, "give a number of rows that is not the number of classes: reshapes must differ"
@@ -210,13 +213,16 @@ def check_likelihood(
         assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.any(), name
     coarse = likelihood(output.detach().bfloat16()).log_prob(target)
     assert coarse.dtype == torch.float32, "losses are float32 or better under autocast"
-    torch.testing.assert_close(coarse, p_x.log_prob(target), rtol=0.02, atol=0.02 * output[0].numel())
+    torch.testing.assert_close(
+        coarse, p_x.log_prob(target), rtol=0.02, atol=0.02 * output[0].numel()
+    )
 
 
 def check_term(
     term: Term, model: torch.nn.Module, batch: dict[str, Rows], reaches: set[str]
 ) -> None:
-    """The laws of a term on the streams of a batch; `reaches` names the parts of the model it trains."""
+    """The laws of a term on the streams of a batch; `reaches` names the parts of the model it
+    trains."""
     noise = Noise(0, 3, tuple((name, len(rows.x)) for name, rows in batch.items()), CPU)
     buffers = term.initial_buffers(model)
     before = copy.deepcopy(buffers)

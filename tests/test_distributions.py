@@ -1,4 +1,5 @@
-"""distributions.py against torch.distributions, Monte-Carlo and the precision of math.md (V1, V9)."""
+"""distributions.py against torch.distributions, Monte-Carlo and the precision of math.md (V1,
+V9)."""
 
 import math
 
@@ -54,7 +55,9 @@ def test_eq_12_is_zero_exactly_at_the_prior() -> None:
 def test_eq_12_keeps_its_digits_at_small_log_variance() -> None:
     """V9: at lv = 1e-4 the KL is 2.5e-9; `exp(lv) - 1 - lv` in float32 is three times that."""
     lv = torch.tensor([[1e-4]])
-    value = kl_divergence(DiagonalGaussian(torch.zeros(1, 1), lv), StandardGaussian(1, 1, CPU, lv.dtype))
+    value = kl_divergence(
+        DiagonalGaussian(torch.zeros(1, 1), lv), StandardGaussian(1, 1, CPU, lv.dtype)
+    )
     assert value.item() == pytest.approx(2.5e-9, rel=1e-2)
     naive = 0.5 * (lv.exp() - 1 - lv)
     assert naive.item() == pytest.approx(8.3e-9, rel=1e-2)

@@ -89,7 +89,8 @@ def test_eq_16_information_bounds() -> None:
 
 
 def test_eq_16_mean_label_kl_is_information_plus_kl_of_the_aggregate() -> None:
-    """V4: E_x KL(q(y|x) || p(y)) = I + KL(q(y) || p(y)) for a non-uniform p(y) (3.2, after Eq 16)."""
+    """V4: E_x KL(q(y|x) || p(y)) = I + KL(q(y) || p(y)) for a non-uniform p(y) (3.2, after Eq
+    16)."""
     log_q, log_p = some_log_q(200, 8), some_log_q(1, 8, seed=3)[0]
     left = info.kl(log_q, log_p).mean()
     aggregate = info.log_mean(log_q)
@@ -116,14 +117,15 @@ def test_eq_16_plug_in_is_biased_down_by_the_kl_of_batch_and_population(
     b, d, c = (torch.stack(values) for values in (bias, divergence, correction))
     assert abs((b + d).mean()) < 4 * (b + d).std() / math.sqrt(len(b))
     assert b.mean() < 0 and d.mean() > 8 * d.std() / math.sqrt(len(d))
-    # To first order in 1/B.
-    assert c.mean().item() == pytest.approx(d.mean().item(), rel=0.15)
+    # To first order in 1/B: at B = 16 the next order is seen.
+    assert c.mean().item() == pytest.approx(d.mean().item(), rel=0.1 if size > 100 else 0.25)
     if spread > 10:
         assert d.mean().item() == pytest.approx(9 / (2 * size), rel=0.1)
 
 
 def test_eq_16_of_certain_rows_follows_miller_and_madow() -> None:
-    """V4: one-hot predictions of 10 equal classes at B = 128 are biased by -.0352 to first order."""
+    """V4: one-hot predictions of 10 equal classes at B = 128 are biased by -.0352 to first
+    order."""
     batch = certain(torch.arange(1280) % 10, 10)
     assert info.plug_in_correction(batch).item() * 10 == pytest.approx(0.0352, rel=2e-3)
 

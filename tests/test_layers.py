@@ -19,16 +19,20 @@ PACKAGE = "semivae"
 # Name and members of each layer, bottom up. A member that is a folder stands for every file in it.
 # A file imports lower rows, or the files beside it in its own folder.
 LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("0", frozenset({"errors", "files"})),
-    ("0.5", frozenset({"distributions", "schedules", "noise"})),
+    ("0", frozenset({"errors"})),
+    (
+        "0.5",
+        frozenset({"files", "distributions", "schedules", "noise", "optimizers", "processes"}),
+    ),
     ("1", frozenset({"information", "labels", "likelihoods", "nets", "data", "plots"})),
     ("2", frozenset({"models"})),
     ("3, bounds", frozenset({"bounds"})),
     ("3, streams", frozenset({"streams"})),
     ("3, terms", frozenset({"terms"})),
     ("3, objectives", frozenset({"objectives"})),
-    ("4", frozenset({"training", "checkpoints", "evaluation", "generation", "diagnostics"})),
-    ("5", frozenset({"estimators", "recipes", "fitting", "rundir", "paper"})),
+    ("3, specs", frozenset({"objective_specs"})),
+    ("4", frozenset({"training", "evaluation", "generation", "diagnostics"})),
+    ("5", frozenset({"config", "estimators", "recipes", "fitting", "rundir", "runs", "paper"})),
     ("6", frozenset({"report"})),
     ("7", frozenset({"cli", "__main__"})),
 )
@@ -47,7 +51,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
     "sklearn": frozenset({"data", "evaluation", "estimators"}),
-    "matplotlib": frozenset({"plots"}),
+    "matplotlib": frozenset({"plots", "report"}),  # report: the type of a figure alone
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),
     "click": frozenset({"cli"}),

@@ -1,14 +1,14 @@
-"""likelihoods.py: constants of the Gaussian, the best sigma (V9s), what grey Bernoulli lacks (V8c)."""
+"""likelihoods.py: constants of the Gaussian, the best sigma (V9s), what grey Bernoulli lacks
+(V8c)."""
 
 import math
 
 import pytest
 import torch
-from contracts import check_likelihood
 from torch import Tensor
 from torch.distributions import ContinuousBernoulli, Independent, Normal
-from tractable import CPU, F64, noise_of, some_images
 
+from contracts import check_likelihood
 from semivae.likelihoods import (
     SMALLEST_SIGMA,
     BinarizedBernoulli,
@@ -18,6 +18,7 @@ from semivae.likelihoods import (
     Likelihood,
 )
 from semivae.noise import Noise
+from tractable import CPU, F64, noise_of, some_images
 
 
 def unit(x: Tensor) -> Tensor:
@@ -56,7 +57,9 @@ def test_eq_1_gaussian_keeps_its_constants(sigma: float) -> None:
     for likelihood in (fixed, learned):
         torch.testing.assert_close(likelihood(f).log_prob(x), expected, rtol=1e-6, atol=1e-5)
         assert torch.equal(likelihood(f).mean, f)
-    by_hand = -(x - f).square().sum((1, 2, 3)) / (2 * sigma**2) - 8 * math.log(2 * math.pi * sigma**2)
+    by_hand = -(x - f).square().sum((1, 2, 3)) / (2 * sigma**2) - 8 * math.log(
+        2 * math.pi * sigma**2
+    )
     torch.testing.assert_close(expected, by_hand)
 
 
@@ -110,8 +113,8 @@ def test_the_best_sigma_is_the_root_mean_squared_error() -> None:
 
 
 def test_sigma_has_a_floor() -> None:
-    """Below an eighth of an 8-bit step sigma is refused, or held."""
-    with pytest.raises(ValueError, match="sigma=0.0001"):
+    """Below a quarter of an 8-bit step a fixed sigma is refused and a learned one held."""
+    with pytest.raises(ValueError, match=r"sigma=0\.0001"):
         FixedGaussian(1e-4)
     likelihood = LearnedGaussian(1e-6)
     assert likelihood(torch.zeros(1, 2)).sigma.item() == pytest.approx(SMALLEST_SIGMA)

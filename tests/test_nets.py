@@ -22,7 +22,8 @@ def test_the_decoder_of_section_2_11_makes_images_of_any_size(event: tuple[int, 
 
 
 def test_the_decoder_of_section_2_11_has_the_printed_sizes() -> None:
-    """512, then 3136 = 64 * 7 * 7 at 28 px or 4096 = 64 * 8 * 8 at 32 px, two transposed layers."""
+    """512, then 3136 = 64 * 7 * 7 at 28 px or 4096 = 64 * 8 * 8 at 32 px, two transposed
+    layers."""
     for event, flat in (((1, 28, 28), 3136), ((3, 32, 32), 4096)):
         decoder = nets.conv_decoder(event, 10, 50)
         assert decoder.first.of_a.out_features == 512 and decoder.rest[0].out_features == flat
@@ -51,7 +52,9 @@ def test_the_decoder_of_section_4_3_meets_odd_sizes_that_divide_its_512_units(si
 
 def test_the_decoder_of_section_4_3_refuses_sizes_that_do_not_divide() -> None:
     """512 units are no 5 x 5 image: the error names the sizes and the way out."""
-    with pytest.raises(ValueError, match="5 x 5 images.* 40 x 40 pixels: use the decoder of section 2.11"):
+    with pytest.raises(
+        ValueError, match=r"5 x 5 images.* 40 x 40 pixels: use the decoder of section 2.11"
+    ):
         nets.conv_decoder_43((1, 40, 40), 10, 4)
 
 
@@ -61,11 +64,14 @@ def test_the_encoder_of_section_2_10_ends_in_512_features(event: tuple[int, ...]
     encoder = nets.ConvEncoder(event, (32, 64), 512)
     assert encoder(torch.zeros(2, *event)).shape == (2, 512)
     linear = next(layer for layer in encoder if isinstance(layer, nn.Linear))
-    assert linear.in_features == 64 * nets.halvings(event[1], 2)[-1] * nets.halvings(event[2], 2)[-1]
+    assert (
+        linear.in_features == 64 * nets.halvings(event[1], 2)[-1] * nets.halvings(event[2], 2)[-1]
+    )
 
 
 def test_the_layout_in_memory_changes_no_number() -> None:
-    """Channels-last weights and `Unflatten` only say how numbers lie; results are those of NCHW."""
+    """Channels-last weights and `Unflatten` only say how numbers lie; results are those of
+    NCHW."""
     encoder = nets.ConvEncoder((2, 6, 8), (3, 5), 7).double()
     plain = [type(layer) for layer in encoder]
     x = torch.randn(4, 2, 6, 8, dtype=F64, generator=torch.Generator().manual_seed(0))
@@ -87,7 +93,8 @@ def test_the_layout_in_memory_changes_no_number() -> None:
 
 
 def test_split_layer_equals_the_layer_of_the_concatenation() -> None:
-    """V13: W [a; y] + b = (W_a a + b)[row] + W_y y, with a gathered after the product or before."""
+    """V13: W [a; y] + b = (W_a a + b)[row] + W_y y, with a gathered after the product or
+    before."""
     draw = torch.Generator().manual_seed(0)
     split = nets.SplitLinear(5, 3, 4).double()
     a = torch.randn(6, 5, dtype=F64, generator=draw)

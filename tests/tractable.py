@@ -1,7 +1,7 @@
-"""Models whose evidence, posterior and bounds have closed forms, and small ones to compute by hand.
+"""Models whose evidence, posterior and bounds have closed forms, and small ones to compute with.
 
-Everything is float64. `over_z` replaces the Monte-Carlo average over z by an exact one, so that identities
-of expectations are tested to rounding error; `grid` integrates over z by brute force.
+Everything is float64. `over_z` replaces the Monte-Carlo average over z by an exact one, so that
+identities of expectations are tested to rounding error; `Grid` integrates over z by brute force.
 """
 
 import math
@@ -27,8 +27,8 @@ F64 = torch.float64
 class LinearGaussianMixture(nn.Module):
     """p(y) N(z; 0, I) N(x; W z + V_y, sigma^2 I), with q(y|x) and q(z|x) linear in x.
 
-    The columns of W are orthogonal, so that p(z|x, y) is diagonal and linear in x and y, as p(y|x) is
-    log-linear in x: the exact posterior of the conditional family is a choice of its weights.
+    The columns of W are orthogonal, so that p(z|x, y) is diagonal and linear in x and y, as p(y|x)
+    is log-linear in x: the exact posterior of the conditional family is a choice of its weights.
     """
 
     q_z_sees_y = False
@@ -52,7 +52,9 @@ class LinearGaussianMixture(nn.Module):
         self.V = nn.Parameter(0.8 * normal(classes, pixels))
         self.log_sigma = nn.Parameter(torch.tensor(sigma, dtype=F64).log())
         uniform = torch.zeros(classes, dtype=F64)
-        self.register_buffer("log_prior", (uniform if log_prior is None else log_prior).log_softmax(0))
+        self.register_buffer(
+            "log_prior", (uniform if log_prior is None else log_prior).log_softmax(0)
+        )
         # q, at first away from any optimum.
         self.x_to_logits = nn.Parameter(0.5 * normal(pixels, classes))
         self.logits = nn.Parameter(0.5 * normal(classes))
@@ -218,7 +220,8 @@ def streams_of(
 
 
 class FixedStreams(Streams):
-    """Streams of which only q(y|x), and y where there is one, is given: for the classifier's terms."""
+    """Streams of which only q(y|x), and y where there is one, is given: for the classifier's
+    terms."""
 
     def __init__(self, **streams: tuple[Tensor, Tensor | None]) -> None:
         self.bounds = {}

@@ -74,8 +74,7 @@ def to_plain(value: Any, field: str = "") -> Any:
 
 
 def from_plain(cls: type[Value], plain: Mapping[str, Any]) -> Value:
-    """The configuration of which `to_plain` made these values; an unknown name is an
-    `InputError`."""
+    """The configuration of which `to_plain` made these values; unknown names are an error."""
     fields = {part.name for part in dataclasses.fields(cast(Any, cls))}
     unknown = sorted(set(plain) - fields)
     if unknown:
@@ -136,8 +135,7 @@ def _name_of(field: str, chosen: Any) -> str:
 
 
 def _parse(key: str, text: str, old: Any) -> Any:
-    """A number like the old one, `none`, or `ramp(start, end, until)` where a weight may
-    change."""
+    """A number like the old one, `none`, or `ramp(start, end, until)` for a weight."""
     try:
         if isinstance(old, bool):
             return {"true": True, "false": False}[text.lower()]

@@ -10,25 +10,23 @@ units.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import kl_divergence
 
 from semivae.bounds import labeled_elbos, log_evidence
 from semivae.distributions import DiagonalGaussian, StandardGaussian
 from semivae.information import entropy, kl, log_mean, mutual_information
 from semivae.labels import every_pair
+from semivae.models.evaluating import evaluating
 from semivae.models.m2 import M2
 from semivae.noise import Noise, generator
 
-BLOCK_ELEMENTS = (
-    1 << 21
-)  # of a float64 matrix in `surgery`: 16 MiB, a few of which exist at a time
+BLOCK_ELEMENTS = 1 << 21  # of a matrix of `surgery`: 16 MiB, of which a few exist at a time
 SMALLEST_VARIANCE = 0.01  # of a posterior mean, for its unit to count as active
 
 
@@ -51,14 +49,15 @@ class Encodings(NamedTuple):
         return torch.einsum("nk,nkd->nd", self.log_q.exp(), self.mean)
 
     def double(self) -> "Encodings":
-        """The same in float64."""
-        return Encodings(*(part.double() for part in self))
+        """The same in float64, with probabilities that sum to 1 to its precision."""
+        log_q = self.log_q.double().log_softmax(1)
+        return Encodings(log_q, self.mean.double(), self.log_variance.double())
 
 
 def encode_set(model: M2, x_chunks: Iterable[Tensor]) -> Encodings:
     """q(y, z|x) of every row of the chunks (B, *X), which are scaled and on the model's device."""
     parts = []
-    with _evaluating(model):
+    with evaluating(model):
         for x in x_chunks:
             h = model.trunk(x)
             log_q = model.q_y(h).logits
@@ -117,9 +116,12 @@ def surgery(
 
         I(n; z) = E_q(z) [log N - H(q(n|z))]        I(y; z) = E_q(z) KL(q(y|z) || q(y))
 
-    so that each draw lies within the range of what it estimates; the rest follows by the
+    so that no draw is negative and none of the first exceeds log N; the rest follows by the
     identities of `Surgery`. A draw costs N^2 densities (factorized) or K N^2, as matrix products
     in float64.
+
+    The aggregate is that of these N rows. Once z tells them apart, I(n; z) is log N and I(y; z) is
+    I(y; x), whatever more rows would show: compare models at the same N.
     """
     with torch.inference_mode():
         encodings = encodings.double()
@@ -169,8 +171,8 @@ class _Aggregate:
         mean, log_variance = encodings.mean, encodings.log_variance
         precision = torch.exp(-log_variance)
         self.weights = torch.cat([-0.5 * precision, precision * mean], 2).flatten(0, 1).t()
-        per_dimension = precision * mean.square() + log_variance + math.log(2 * math.pi)
-        self.constant = -0.5 * per_dimension.sum(2)
+        # Without the D/2 log 2 pi that all rows and classes share.
+        self.constant = -0.5 * (precision * mean.square() + log_variance).sum(2)
 
     def __call__(
         self, z: Float[Tensor, "M D"]
@@ -209,10 +211,10 @@ def _draw(encodings: Encodings, source: torch.Generator) -> Float[Tensor, "N D"]
     rows, components, latent = encodings.mean.shape
     device, dtype = encodings.mean.device, encodings.mean.dtype
     row = torch.arange(rows, device=device)
+    noise = torch.randn((rows, latent), generator=source, device=device, dtype=dtype)
     component = torch.zeros_like(row)
     if components > 1:
         component = torch.multinomial(encodings.log_q.exp(), 1, generator=source)[:, 0]
-    noise = torch.randn((rows, latent), generator=source, device=device, dtype=dtype)
     q_z = DiagonalGaussian(encodings.mean[row, component], encodings.log_variance[row, component])
     return q_z.at(noise)
 
@@ -292,7 +294,7 @@ def evidence(
     compare a few rows first. `on_chunk` receives the rows done and the rows in all.
     """
     total, done, parts = sum(len(x) for x in x_chunks), 0, []
-    with _evaluating(model):
+    with evaluating(model):
         for number, x in enumerate(x_chunks):
             noise = Noise(seed, number, (("evidence", len(x)),), x.device)
             encoded = model.encode(x, noise)
@@ -325,7 +327,7 @@ def inference_gap(
     `evidence`.
     """
     log_q, elbos = [], []
-    with _evaluating(model):
+    with evaluating(model):
         for number, x in enumerate(x_chunks):
             noise = Noise(seed, number, (("inference gap", len(x)),), x.device)
             encoded = model.encode(x, noise)
@@ -338,16 +340,3 @@ def inference_gap(
         log_model = torch.cat(elbos).double().log_softmax(1)
         gap = kl(torch.cat(log_q).double(), log_model)
         return InferenceGap(float(gap.mean()), float(entropy(log_model).mean()))
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients inside; each module's own mode comes back after."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -1,5 +1,4 @@
-"""Gaussians with diagonal covariance, kept as (mean, log variance) so that their KL is exact near
-zero."""
+"""Diagonal Gaussians kept as (mean, log variance), so that their KL is exact near zero."""
 
 import torch
 from jaxtyping import Float
@@ -10,8 +9,7 @@ LOG_VARIANCE_RANGE = (-14.0, 10.0)
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """The tensor in at least float32: bfloat16 has a spacing of 4 nats at 543 (no copy if float32
-    or float64)."""
+    """The tensor in at least float32: bfloat16 has a spacing of 4 nats at 543."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 

@@ -1,5 +1,4 @@
-"""The one error that means "what you gave me cannot be used": a sentence, the bad value, the
-fix."""
+"""The error that means "what you gave me cannot be used": a sentence, the bad value, the fix."""
 
 
 class InputError(ValueError):

@@ -1,13 +1,17 @@
 """The scikit-learn facade: checks arrays at the door, then delegates."""
 
+import json
+import math
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from semivae import rundir
 from semivae.config import to_plain
@@ -15,10 +19,10 @@ from semivae.data.arrays import check_features
 from semivae.data.scaling import Scaling, pixels, standardize
 from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
-from semivae.files import make_folder
+from semivae.files import make_folder, write_text
 from semivae.fitting import Hooks, Predictor, TrainingSet, train
 from semivae.recipes import Recipe, named_recipe
-from semivae.schedules import Weight
+from semivae.runs import check_recipe
 
 
 class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,9 +47,10 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
     Attributes
     ----------
     classes_ : the class labels, in the order of the columns of `predict_proba`
-    transduction_ : a label for each training row, the given one where there is one
+    transduction_ : a label for each training row, the given one where there is one (not saved)
     history_ : one dict per epoch, every term by name, in nats per example
     n_features_in_ : values per example
+    feature_names_in_ : the names of the columns, if X had any
 
     Examples
     --------
@@ -79,22 +84,22 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         self.random_state = random_state
         self.channels_last = channels_last
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any) -> "SemiVAEClassifier":
         """Learns from X (n_samples, n_features) or images and y (n_samples,), -1 where unlabeled.
 
         Images are (N, H, W), (N, C, H, W) or (N, H, W, C), uint8 or in a range that is mapped to
         [0, 1]. Raises `InputError`, a `ValueError`, that names what is wrong with X or y.
         """
-        x = check_features(X, channels_last=self.channels_last)
+        x = self._features(X, reset=True)
         codes, classes = encode_labels(y)
         if len(codes) != len(x):
             raise InputError(f"X has {len(x)} rows and y has {len(codes)}: give one label per row")
         names = tuple(str(label) for label in classes)
         data = TrainingSet(x, codes, names, _scaling(x))
         recipe = self._recipe(data)
-        trained = train(data, recipe, self.random_state, Hooks())
+        check_recipe(data, recipe)
+        trained = train(data, recipe, self._seed(), Hooks())
         self.classes_ = classes
-        self.n_features_in_ = int(np.prod(x.shape[1:]))
         self.predictor_ = trained.predictor
         self.recipe_ = recipe
         self.history_ = [rundir.metrics_line(log) for log in trained.history]
@@ -110,49 +115,54 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N K"]:
         """q(y|x) (n_samples, n_classes), columns as in `classes_`."""
-        return self._predictor().predict_proba(self._features(X))
+        return self._predictor().predict_proba(self._features(X, reset=False))
 
     def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
         """The posterior mean of z (n_samples, latent size)."""
-        return self._predictor().transform(self._features(X))
+        return self._predictor().transform(self._features(X, reset=False))
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
         """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
-        return self._predictor().score_samples(self._features(X))
+        return self._predictor().score_samples(self._features(X, reset=False))
 
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
-        """New rows in the units of X: of class `y`, of the classes in an array `y`, or of classes
-        in turn."""
+        """New rows in the units of X: of class `y`, of an array of classes, or of all in turn."""
         predictor = self._predictor()
         if n_samples < 1:
             raise InputError(f"n_samples={n_samples}: ask for at least 1")
-        wanted = np.resize(self.classes_, n_samples) if y is None else y
-        wanted = np.broadcast_to(np.asarray(wanted, dtype=self.classes_.dtype), (n_samples,))
-        unknown = sorted(set(wanted.tolist()) - set(self.classes_.tolist()), key=str)
-        if unknown:
-            raise InputError(f"y={unknown[0]!r} is no class: choose from {self.classes_.tolist()}")
+        wanted = np.asarray(np.resize(self.classes_, n_samples) if y is None else y)
+        if wanted.shape not in ((), (n_samples,)):
+            raise InputError(f"y has shape {wanted.shape}: give one class, or {n_samples} of them")
+        labels = np.broadcast_to(wanted, (n_samples,)).tolist()
         codes = {label: code for code, label in enumerate(self.classes_.tolist())}
-        return predictor.sample(np.array([codes[label] for label in wanted.tolist()]), seed)
+        unknown = [label for label in labels if label not in codes]
+        if unknown:
+            raise InputError(f"y={unknown[0]!r} is no class: choose from {list(codes)}")
+        return predictor.sample(np.array([codes[label] for label in labels]), seed)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the model as a run directory, without pickle; the folder must not hold
-        anything."""
-        path = Path(folder)
-        predictor = self._predictor()
+        """Writes the model as a run directory, without pickle, into a new or empty folder."""
+        path, predictor = Path(folder), self._predictor()
         make_folder(path)
-        settings = {"estimator": self.get_params(), "classes": self.classes_.tolist()}
+        settings = {
+            "estimator": {name: _plain(value) for name, value in self.get_params().items()},
+            "classes": self.classes_.tolist(),
+            "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist(),
+        }
         config = rundir.RunConfig(
             self.recipe,
             self.recipe_,
-            self.random_state,
+            self._seed(),
             predictor.classes,
             predictor.event,
             settings,
         )
+        lines = [json.dumps(line) + "\n" for line in self.history_]
+        write_text(path / rundir.METRICS, "".join(lines))
         rundir.save(path, config, predictor)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path) -> "SemiVAEClassifier":
         """A classifier from a run directory, written by `save` or by `semivae fit`."""
         config, predictor = rundir.load(Path(folder))
         parameters = config.settings.get("estimator", {"recipe": config.recipe_name})
@@ -161,43 +171,77 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         estimator.n_features_in_ = int(np.prod(config.event))
         estimator.predictor_ = predictor
         estimator.recipe_ = config.recipe
-        estimator.history_ = []
+        estimator.history_ = rundir.read_metrics(Path(folder))
+        if names := config.settings.get("feature_names"):
+            estimator.feature_names_in_ = np.array(names, dtype=object)
         return estimator
 
     def _recipe(self, data: TrainingSet) -> Recipe:
         recipe = named_recipe(self.recipe).build(data.facts)
-        symbols: dict[str, Weight | None] = {
+        symbols = {
             "alpha": self.alpha,
             "beta": self.beta,
             "gamma": self.gamma,
             "epsilon": self.epsilon,
         }
-        given = {name: value for name, value in symbols.items() if value is not None}
+        given = {name: _number(name, v) for name, v in symbols.items() if v is not None}
         unread = sorted(set(given) - set(to_plain(recipe.objective)))
         if unread:
             raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
         recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
         if self.epochs is not None:
-            recipe = replace(recipe, training=replace(recipe.training, epochs=self.epochs))
+            if not isinstance(self.epochs, Integral) or self.epochs < 1:
+                raise InputError(f"epochs={self.epochs!r}: give a whole number from 1")
+            recipe = replace(recipe, training=replace(recipe.training, epochs=int(self.epochs)))
         return recipe
 
-    def _features(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "predictor_")
-        return check_features(X, channels_last=self.channels_last)
+    def _seed(self) -> int:
+        if not isinstance(self.random_state, Integral) or self.random_state < 0:
+            raise InputError(f"random_state={self.random_state!r}: give a whole number from 0")
+        return int(self.random_state)
+
+    def _features(self, X: Any, *, reset: bool) -> np.ndarray:
+        """X checked; `reset` notes number and names of its columns, else they are compared."""
+        if not reset:
+            check_is_fitted(self, "predictor_")
+        x = check_features(X, channels_last=self.channels_last)
+        try:
+            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=x.ndim == 2)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if reset:
+            self.n_features_in_ = int(np.prod(x.shape[1:]))
+        return x
 
     def _predictor(self) -> Predictor:
         check_is_fitted(self, "predictor_")
         predictor: Predictor = self.predictor_
         return predictor
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # the model computes in float32
+        return tags
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise InputError(f"{name}={value!r}: give a finite number, or None for the recipe's")
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a JSON value: grids hand in the numbers of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
+
 
 def _scaling(x: np.ndarray) -> Scaling:
-    """Pixels to [0, 1] by their type or largest value; columns of a table to mean 0 and deviation
-    1."""
+    """Pixels to [0, 1] by type or largest value; columns of a table to mean 0, deviation 1."""
     if x.ndim == 2:
         return standardize(x)
     if x.dtype == np.uint8:
-        return pixels(255)
+        return pixels(255.0)
     low, high = float(x.min()), float(x.max())
     if low < 0:
         raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")

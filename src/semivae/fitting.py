@@ -1,5 +1,4 @@
-"""From labeled and unlabeled rows to a predictor: what the estimator, the command line and the
-paper share."""
+"""From rows to a predictor: what the estimator, the command line and the paper share."""
 
 import copy
 import statistics
@@ -101,12 +100,10 @@ class Predictor:
     def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
         """One x per class number in y, z from the prior at temperature 1, in the units x was given
         in."""
-        self.model.eval()
         device = self.model.log_prior.device
         source = generator(device, seed, "sample")
-        with torch.inference_mode():
-            x = sample_class(self.model, torch.from_numpy(y).to(device), source)
-            return self.scaling.undo(x).cpu().numpy()
+        x = sample_class(self.model, torch.from_numpy(y).to(device), source)
+        return self.scaling.undo(x).cpu().numpy()
 
 
 def _stack(parts: list[Tensor]) -> np.ndarray:

@@ -5,15 +5,13 @@ comes out is the mean of p(x|z, y), in the model's units: `Scaling.undo` gives i
 data.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from semivae.labels import one_pair_each
+from semivae.models.evaluating import evaluating
 from semivae.models.m2 import M2
 
 
@@ -25,7 +23,7 @@ def sample_class(
     Row i of z depends on `generator` alone, so the same generator shows the same z in other
     classes.
     """
-    with _evaluating(model):
+    with evaluating(model):
         label = one_hot(y, model.classes).to(model.log_prior)
         p_z = model.p_z(label)
         noise = torch.randn(p_z.mean.shape, generator=generator, device=generator.device)
@@ -34,7 +32,7 @@ def sample_class(
 
 def analogies(model: M2, x: Float[Tensor, "N *X"]) -> Float[Tensor, "N K *X"]:
     """Each row in every class: z is the mean of q(z|x), or of q(z|x, y) at the likeliest y."""
-    with _evaluating(model):
+    with evaluating(model):
         h = model.trunk(x)
         log_q = model.q_y(h).logits
         likeliest = one_hot(log_q.argmax(1), model.classes).to(log_q)
@@ -42,16 +40,3 @@ def analogies(model: M2, x: Float[Tensor, "N *X"]) -> Float[Tensor, "N K *X"]:
         every_class = torch.eye(model.classes, dtype=z.dtype, device=z.device).repeat(len(x), 1)
         decoded = model.decode(z.repeat_interleave(model.classes, 0), every_class)
         return decoded.view(len(x), model.classes, *decoded.shape[1:])
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients inside; each module's own mode comes back after."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

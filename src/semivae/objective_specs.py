@@ -1,5 +1,4 @@
-"""Objectives as frozen plain values: the paper's symbols, before the counts of a data set are
-known."""
+"""Objectives as frozen plain values: the paper's symbols, before the data are known."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

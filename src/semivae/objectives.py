@@ -68,8 +68,7 @@ class Objective:
         return buffers
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> Loss:
-        """loss = -J, and every term by name; ELBOs that were computed are logged beside their
-        parts."""
+        """loss = -J and every term by name; each computed ELBO is logged beside its parts."""
         values = [evaluate(total, model, streams, state) for total in self.sums]
         terms = {name: term for value in values for name, term in value.terms.items()}
         updates = {name: new for value in values for name, new in value.updates.items()}
@@ -88,8 +87,7 @@ class StreamWeights(NamedTuple):
 
 
 def balanced(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """Expectations over each set, as Eq 8 is written: 1 and 1; oversamples the labeled set by
-    N_u/N_l."""
+    """Expectations over each set, as Eq 8 is written: 1 and 1, whatever N_l and N_u."""
     return StreamWeights(1.0, 1.0)
 
 
@@ -133,8 +131,7 @@ def kingma_2014(
     n_unlabeled: int,
     labels: LabelRule = Enumerated(),  # noqa: B008  (a frozen value)
 ) -> Objective:
-    """J^alpha / N of Kingma 2014, Eq 9, as its code weighs it: N_l/N, N_u/N and 0.1 on log
-    q(y|x)."""
+    """J^alpha / N (Kingma 2014, Eq 9) as its code weighs it: N_l/N, N_u/N, 0.1 on log q(y|x)."""
     return equation_8(
         kingma_alpha(n_labeled, n_unlabeled), labels, dataset(n_labeled, n_unlabeled)
     )
@@ -174,8 +171,7 @@ def optimized_elbo(
 
 
 def tight_labeled(epsilon: float, weight: float) -> Objective:
-    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound (exact
-    decode)."""
+    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound."""
     rule = Smoothed(epsilon, decode=Enumerated())
     return Objective(ELBO(LABELED, rule) - weight * ForwardLabelKL(epsilon), unlabeled=None)
 

@@ -155,8 +155,8 @@ def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]
 
 def metrics_line(log: EpochLog) -> dict[str, Any]:
     """One epoch as a line of `metrics.jsonl`: every term by name, in nats per example."""
-    line = log._asdict()
-    return line | line.pop("terms")
+    scalars = {name: value for name, value in log._asdict().items() if name != "terms"}
+    return scalars | log.terms
 
 
 def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:

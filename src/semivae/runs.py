@@ -100,6 +100,8 @@ class Finished:
 def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     """Reads the data, draws the labels, builds the recipe; every error a user can make is raised
     here."""
+    if request.max_minutes is not None and not request.max_minutes > 0:
+        raise InputError(f"--max-minutes {request.max_minutes:g}: give more than 0")
     arrays = load(request.data, data_dir)
     if request.rows is not None:
         kept = balanced_split(arrays.y, request.rows, request.seed, 0, len(arrays.classes)).labeled
@@ -108,7 +110,11 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     known = int((arrays.y >= 0).sum())
     split = (
         balanced_split(
-            arrays.y, request.labels or known, request.seed, request.validation, classes
+            arrays.y,
+            known if request.labels is None else request.labels,
+            request.seed,
+            request.validation,
+            classes,
         )
         if request.labels is not None or request.validation
         else _as_given(arrays, request.seed)
@@ -163,6 +169,17 @@ def start(prepared: Prepared, folder: Path) -> Prepared:
     return prepared
 
 
+def request_of(config: rundir.RunConfig, folder: Path) -> Request:
+    """What was asked for when the run was made; a run of the Python API does not know its data."""
+    try:
+        settings = config.settings | {"settings": tuple(config.settings["settings"])}
+        return Request(**settings)
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} was not made by `semivae fit`: it does not say which data it was trained on"
+        ) from error
+
+
 def resume(
     folder: Path, data_dir: Path | None = None
 ) -> tuple[Prepared, M2 | None, Snapshot | None]:
@@ -171,8 +188,7 @@ def resume(
     config = rundir.load_config(folder)
     if (folder / rundir.MODEL).exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
-    settings = config.settings | {"settings": tuple(config.settings["settings"])}
-    prepared = replace(prepare(Request(**settings), data_dir), recipe=config.recipe)
+    prepared = replace(prepare(request_of(config, folder), data_dir), recipe=config.recipe)
     if not (folder / rundir.CHECKPOINT_STATE).exists():
         return prepared, None, None
     model, snapshot = rundir.load_checkpoint(folder, config)
@@ -199,6 +215,7 @@ def run(
         model,
         snapshot,
     )
+    trained = _with_earlier(trained, logged, prepared.training_set.facts.n_unlabeled)
     supervised: Trained | None = None
     if prepared.request.baseline:
         supervised = train_supervised(
@@ -211,6 +228,13 @@ def run(
         (folder / name).unlink(missing_ok=True)
     history = rundir.read_metrics(folder)
     return Finished(prepared, trained, history, test, None if only is None else only.accuracy)
+
+
+def _with_earlier(trained: Trained, logged: list[dict[str, Any]], n_unlabeled: int) -> Trained:
+    """Counts the epochs from before a resumption into the time and the speed."""
+    seconds = trained.train_seconds + sum(line["seconds"] for line in logged)
+    rows = n_unlabeled * (len(logged) + len(trained.history))
+    return replace(trained, train_seconds=seconds, examples_per_second=rows / seconds)
 
 
 def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | None:

@@ -66,8 +66,7 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class Sum:
-    """A weighted sum of terms, kept flat; a term that would be logged under a taken name is an
-    error."""
+    """A weighted sum of terms, kept flat; two terms of one name are an error."""
 
     parts: tuple[Weighted, ...]
 
@@ -139,8 +138,7 @@ class Reconstruction(Term):
 
 @dataclass(frozen=True)
 class LatentKL(Term):
-    """E_pi D_KL(q(z|.) || p(z)), the second part of Eqs 5 and 6 (Eq 12 of 2.7.3). Value: (B,), >=
-    0."""
+    """E_pi D_KL(q(z|.) || p(z)), the second part of Eqs 5 and 6. Value: (B,), >= 0."""
 
     name: ClassVar[str] = "latent_kl"
     stream: str
@@ -172,8 +170,7 @@ def ELBO(stream: str, rule: LabelRule) -> Sum:
 
 @dataclass(frozen=True)
 class LabelLogLikelihood(Term):
-    """log q(y|x) of the observed label: minus the cross-entropy of Eqs 7 and 8. Value: (B,), <=
-    0."""
+    """log q(y|x) of the label: minus the cross-entropy of Eqs 7 and 8. Value: (B,), <= 0."""
 
     name: ClassVar[str] = "label_log_likelihood"
     stream: str = LABELED

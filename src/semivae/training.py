@@ -1,5 +1,4 @@
-"""The one training loop of the package: any model of the family, any objective, one process or
-many."""
+"""The one training loop: any model of the family, any objective, one process or many."""
 
 import time
 from collections.abc import Callable
@@ -28,8 +27,8 @@ class NonFiniteError(ArithmeticError):
 class Training:
     """How to train: plain values.
 
-    `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those after
-    each step of the last `average` of training (0: the last weights).
+    `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
+    after each step of the last `average` of training (a fraction; 0: the last weights).
     """
 
     epochs: int
@@ -62,8 +61,7 @@ class Snapshot(NamedTuple):
 
 
 class Step(nn.Module):
-    """One step's loss as a module, so that gradients are synchronised wherever its parts are
-    called."""
+    """One step's loss as a module: gradients are synchronised wherever its parts are called."""
 
     def __init__(self, model: M2, objective: Objective) -> None:
         super().__init__()
@@ -176,8 +174,7 @@ def take_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """Gives loaded moments the memory layout of their weights (files hold row-major tensors
-    only)."""
+    """Gives loaded moments the memory layout of their weights; files hold row-major ones."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if value.shape == parameter.shape:
@@ -200,8 +197,7 @@ def make_batch(
 
 
 class Means:
-    """Running means of the loss and the terms over an epoch; the first that is not finite is an
-    error."""
+    """Means of the loss and the terms over an epoch; one that is not finite is an error."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -1,4 +1,5 @@
-"""M2 for every network, family and likelihood, and the tractable models, against the laws of a model."""
+"""M2 for every network, family and likelihood, and the tractable models, against the laws of a
+model."""
 
 import copy
 import math
@@ -12,17 +13,6 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from contracts import check_model
-from tractable import (
-    F64,
-    FAMILIES,
-    LinearGaussianMixture,
-    noise_of,
-    one_hot,
-    small_m2,
-    some_images,
-    some_x,
-)
-
 from semivae.bounds import labeled_elbos
 from semivae.labels import one_pair_each
 from semivae.models.m2 import M2
@@ -39,6 +29,16 @@ from semivae.models.specs import (
     M2Spec,
 )
 from semivae.nets import LabelBlind
+from tractable import (
+    F64,
+    FAMILIES,
+    LinearGaussianMixture,
+    noise_of,
+    one_hot,
+    small_m2,
+    some_images,
+    some_x,
+)
 
 IMAGE, TABLE = (1, 28, 28), (6,)
 CASES = [
@@ -52,7 +52,9 @@ CASES = [
 LIKELIHOODS = [Bernoulli(), Binarized(), Gaussian(0.3), LearnedSigma()]
 
 
-@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=["factorized", "conditional"])
+@pytest.mark.parametrize(
+    "family", [Factorized(), Conditional()], ids=["factorized", "conditional"]
+)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda spec: type(spec).__name__)
 @pytest.mark.parametrize(("network", "event"), CASES, ids=str)
 def test_every_m2_keeps_the_laws_of_a_model(
@@ -88,7 +90,9 @@ def test_conditional_without_the_weights_of_y_equals_factorized(network: Network
     torch.testing.assert_close(both[0], both[1], rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=["factorized", "conditional"])
+@pytest.mark.parametrize(
+    "family", [Factorized(), Conditional()], ids=["factorized", "conditional"]
+)
 def test_the_conditional_family_reads_y_in_mean_and_variance(family: Family) -> None:
     """Kingma's code makes both mean and variance of q(z|x, y) depend on y; the paper's neither."""
     model = small_m2(family, Bernoulli())

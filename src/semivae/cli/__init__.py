@@ -1,6 +1,7 @@
-"""The command line: parse, call, print; exit code 0 success, 2 wrong use or bad input, 1 anything else.
+"""The command line: parse, call, print.
 
-What takes long to import (torch, NumPy, scikit-learn) is imported inside the commands that need it.
+Exit code 0 is success, 2 wrong use or bad input, 1 anything else. What takes long to import
+(torch, NumPy, scikit-learn) is imported inside the commands that need it: `--help` is instant.
 """
 
 import os
@@ -10,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from semivae.cli.console import Failure, show, tell
+from semivae.cli.console import StoppedError, show, tell
 from semivae.cli.evaluate import evaluate
 from semivae.cli.fit import fit
 from semivae.cli.recipes import recipes
@@ -34,18 +35,20 @@ app.command()(recipes)
 app.command()(reproduce)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         from semivae import __version__
 
         show(f"semivae {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """What holds for every command."""
@@ -53,16 +56,14 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command and exits; `arguments` are those of the process unless given."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # The commands find `obj` in their context: the report of a run names its command.
-        app(given, prog_name="semivae", obj=given)
+        app(sys.argv[1:] if arguments is None else list(arguments), prog_name="semivae")
     except InputError as error:
         tell(f"semivae: {error}")
         sys.exit(2)
-    except Failure as error:
+    except StoppedError as error:
         tell(f"semivae: {error}")
-    except Exception as error:  # noqa: BLE001  (the last door: nobody should read a traceback unasked)
+    except Exception as error:  # the last door: nobody should read a traceback unasked
         if os.environ.get("SEMIVAE_DEBUG"):
             raise
         tell(f"semivae: {type(error).__name__}: {error} (SEMIVAE_DEBUG=1 shows the traceback)")

@@ -1,30 +1,31 @@
 """Where text goes: results to stdout, all else to stderr, and never both in one line."""
 
 import json
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+import typer
 
-class Failure(Exception):
+
+class StoppedError(Exception):
     """A command that could not end, in one sentence that says how to go on: exit code 1."""
 
 
 def show(text: str) -> None:
     """A result, on stdout."""
-    print(text)
+    typer.echo(text)
 
 
 def show_json(values: Mapping[str, object]) -> None:
     """The one JSON object of `--json`, on stdout; a number that is not finite is an error."""
-    print(json.dumps(values, allow_nan=False))
+    typer.echo(json.dumps(values, allow_nan=False))
 
 
 def tell(text: str) -> None:
     """What happens meanwhile, on stderr."""
-    print(text, file=sys.stderr)
+    typer.echo(text, err=True)
 
 
 @contextmanager

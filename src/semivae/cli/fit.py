@@ -1,14 +1,14 @@
-"""`semivae fit`: trains on many rows with few labels and writes a run directory with its report."""
+"""`semivae fit`: trains on many rows with few labels, into a run directory with a report."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semivae.cli.console import Failure, show, show_json, tell, told_warnings
+from semivae.cli.console import StoppedError, show, show_json, tell, told_warnings
 from semivae.cli.options import DataDir, Json
 from semivae.errors import InputError
 
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from semivae.fitting import Hooks
     from semivae.runs import Finished, Prepared, Request
 
-# What may be given with --resume: everything else comes from the run.
-_WITH_RESUME = frozenset({"resume", "data_dir", "as_json"})
-
 
 def fit(
-    context: typer.Context,
     data: Annotated[
         str | None,
         typer.Argument(
@@ -41,14 +37,19 @@ def fit(
         ),
     ] = None,
     validation: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, metavar="N", help="Further training labels that may choose something."
+            min=0,
+            metavar="N",
+            help="Further training labels that may choose something (default: none).",
         ),
-    ] = 0,
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="How to train; `semivae recipes` lists them.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            metavar="NAME", help="How to train; `semivae recipes` lists them (default: auto)."
+        ),
+    ] = None,
     objective: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Another objective than the recipe's."),
@@ -62,8 +63,11 @@ def fit(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="S", help="Decides labels kept, weights, order, noise.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, metavar="S", help="Decides labels kept, weights, order, noise (default: 0)."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, metavar="E", help="Passes over the unlabeled rows."),
@@ -88,9 +92,25 @@ def fit(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Train on many rows with few labels; writes a run directory with report.html."""
+    """Train on many rows with few labels.
+
+    Writes a run directory with report.html; to compare, trains on the labels alone as well.
+    """
+    options = {
+        "DATA": data,
+        "--labels": labels,
+        "--validation": validation,
+        "--recipe": recipe,
+        "--objective": objective,
+        "--set": settings or None,
+        "--seed": seed,
+        "--epochs": epochs,
+        "--max-minutes": max_minutes,
+        "--out": out,
+        "--no-baseline": no_baseline or None,
+    }
     if resume is not None:
-        _only_resume(context)
+        _only_resume(options)
     elif data is None:
         raise InputError(
             "nothing to train on: name the data, as in `semivae fit digits --labels 50`, "
@@ -110,11 +130,11 @@ def fit(
             request = runs.Request(
                 data=_absolute_if_file(data),
                 labels=labels,
-                validation=validation,
-                recipe=recipe,
+                validation=validation or 0,
+                recipe=recipe or "auto",
                 objective=objective,
                 settings=tuple(settings or ()),
-                seed=seed,
+                seed=seed or 0,
                 epochs=epochs,
                 max_minutes=max_minutes,
                 baseline=not no_baseline,
@@ -128,8 +148,7 @@ def fit(
             with _hooks(prepared) as (hooks, baseline_hooks):
                 finished = runs.run(prepared, folder, hooks, baseline_hooks, model, snapshot)
             alarms = page.alarms(finished)
-            command = shlex.join(["semivae", *context.obj])
-            report = page.render(finished, folder, command, [*alarms, *warned])
+            report = page.render(finished, folder, [*alarms, *warned])
             write_text(folder / rundir.REPORT, report)
     for alarm in alarms:
         tell(f"warning: {alarm}")
@@ -139,29 +158,18 @@ def fit(
         show(summary(finished, folder / rundir.REPORT))
 
 
-def _only_resume(context: typer.Context) -> None:
+def _only_resume(options: Mapping[str, object]) -> None:
     """Refuses what a resumed run would have to ignore."""
-    given = [
-        name
-        for name in context.params
-        if name not in _WITH_RESUME and _is_given(context, name)
-    ]
-    if given:
-        names = {"data": "DATA", "settings": "--set"}
-        option = names.get(given[0], f"--{given[0].replace('_', '-')}")
-        raise InputError(
-            f"--resume goes on with a run as it was started: leave out {option}, "
-            "or start a new run without --resume"
-        )
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"--resume goes on with a run as it was started: leave out {name}, "
+                "or start a new run without --resume"
+            )
 
 
 def _absolute_if_file(data: str) -> str:
-    """A path in full, so that the run is resumed and evaluated from any folder; a name as it is."""
+    """A path in full, so that the run can be resumed from any folder; a name as it is."""
     from semivae.data.datasets import DATASETS
 
     path = Path(data)
@@ -188,14 +196,14 @@ def _says_how_to_go_on(folder: Path) -> Iterator[None]:
     except InputError:
         raise
     except KeyboardInterrupt:
-        raise Failure(f"stopped: {_next(folder)}") from None
+        raise StoppedError(f"stopped: {_next(folder)}") from None
     except NonFiniteError as error:
-        raise Failure(
+        raise StoppedError(
             f"{error}: train anew with --set training.clip_norm=1 or a lower "
             f"--set training.optimizer.peak=RATE"
         ) from error
     except OSError as error:
-        raise Failure(
+        raise StoppedError(
             f"writing to {folder} failed ({error.strerror or error}): make room; {_next(folder)}"
         ) from error
 
@@ -257,7 +265,7 @@ def summary(finished: "Finished", report: Path) -> str:
         )
     chosen = finished.prepared.split.n_labels_used_to_choose
     lines += [
-        ("labels", f"{facts.n_labeled:,}, and {chosen:,} more that may choose something"),
+        ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more used to choose anything"),
         ("unlabeled rows", f"{facts.n_unlabeled:,}"),
         (
             "training",

@@ -19,6 +19,4 @@ DataDir = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")
 ]
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)
-]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]

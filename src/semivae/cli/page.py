@@ -1,6 +1,7 @@
 """The report page of a finished run, and the alarms that belong on it."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from semivae import rundir, runs
+from semivae import runs
 from semivae.config import to_plain
 from semivae.data.datasets import Arrays
 from semivae.fitting import Predictor
 from semivae.report import RunReport, percent, render_run_report
-from semivae.runs import Finished
+from semivae.runs import Finished, Request
 
 SAMPLES_PER_CLASS = 8
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier
 
 
-def render(finished: Finished, folder: Path, command: str, warnings: Sequence[str]) -> str:
+def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
     """The text of `report.html`."""
     prepared, trained = finished.prepared, finished.trained
     data, facts = prepared.training_set, prepared.training_set.facts
@@ -31,7 +32,7 @@ def render(finished: Finished, folder: Path, command: str, warnings: Sequence[st
         recipe=prepared.request.recipe,
         objective=summary["objective"],
         seed=prepared.request.seed,
-        command=command,
+        command=command(prepared.request),
         commit=runs.commit(),
         n_labeled=facts.n_labeled,
         n_unlabeled=facts.n_unlabeled,
@@ -50,6 +51,25 @@ def render(finished: Finished, folder: Path, command: str, warnings: Sequence[st
         warnings=warnings,
     )
     return render_run_report(page)
+
+
+def command(request: Request) -> str:
+    """The command that asks for the same again.
+
+    >>> command(Request("my digits.npz", labels=20, settings=("objective.beta=2",), seed=3))
+    "semivae fit 'my digits.npz' --labels 20 --set objective.beta=2 --seed 3"
+    """
+    words = ["semivae", "fit", request.data]
+    words += [] if request.labels is None else ["--labels", str(request.labels)]
+    words += ["--validation", str(request.validation)] if request.validation else []
+    words += [] if request.recipe == "auto" else ["--recipe", request.recipe]
+    words += [] if request.objective is None else ["--objective", request.objective]
+    words += [word for setting in request.settings for word in ("--set", setting)]
+    words += ["--seed", str(request.seed)]
+    words += [] if request.epochs is None else ["--epochs", str(request.epochs)]
+    words += [] if request.max_minutes is None else ["--max-minutes", f"{request.max_minutes:g}"]
+    words += [] if request.baseline else ["--no-baseline"]
+    return shlex.join(words)
 
 
 def samples(predictor: Predictor, arrays: Arrays, seed: int) -> Float[np.ndarray, "K n C H W"]:
@@ -83,7 +103,7 @@ def alarms(finished: Finished) -> list[str]:
         entropy = float(-(q * np.log(np.maximum(q, 1e-30))).sum(1).mean())
         if entropy > 0.95 * math.log(classes):
             found.append(
-                f"collapse: the classifier is sure of nothing, its entropy on unlabeled rows is "
+                f"the classifier is sure of nothing: its entropy on unlabeled rows is "
                 f"{entropy:.2f} of at most {math.log(classes):.2f} nats; train longer or raise "
                 "objective.alpha"
             )

@@ -15,7 +15,7 @@ from semivae.models.m2 import M2
 from semivae.report import duration
 from semivae.training import EpochLog, Snapshot
 
-LINE_SECONDS = 5.0  # at least this long between two lines
+LINE_SECONDS = 5.0  # at least this long between two lines, and a twentieth of the time so far
 SILENCE_SECONDS = 30.0  # a line even within an epoch after so long without one
 
 Show = Callable[[int, int, str, bool], None]
@@ -29,8 +29,11 @@ class Display(ABC):
     def new(self, title: str) -> Show:
         """Shows the progress of what is called `title`."""
 
-    def training(self, title: str, epochs: int, rows: int) -> Hooks:
-        """Hooks that show epoch, loss, rows per second and time left; `rows` in an epoch."""
+    def training(self, title: str, epochs: int | None = None, rows: int | None = None) -> Hooks:
+        """Hooks that show epoch, loss, rows per second and time left.
+
+        `epochs` and the `rows` in one of them where they are known before the first step.
+        """
         return _Training(self.new(title), epochs, rows)
 
     def counting(self, title: str) -> Callable[[int, int], None]:
@@ -69,27 +72,29 @@ class Pace:
 
 
 class _Training(Hooks):
-    def __init__(self, show: Show, epochs: int, rows: int) -> None:
+    def __init__(self, show: Show, epochs: int | None, rows: int | None) -> None:
         self.show, self.epochs, self.rows = show, epochs, rows
         self.pace, self.loss = Pace(), ""
-        self.done, self.of = 0, epochs
+        self.steps = 0
 
     def on_step(self, step: int, steps: int) -> None:
         self.pace.reached(step)
-        self.done, self.of = step, steps
-        self._show(False)
+        self.steps = steps
+        self._show(epoch_ended=False)
 
     def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
         self.loss = f"  loss {log.loss:.5g}"
-        self._show(True)
+        self.epochs = self.epochs or round(self.steps * log.epoch / log.step)
+        self._show(epoch_ended=True)
 
     def _show(self, epoch_ended: bool) -> None:
-        steps_per_epoch = self.of // self.epochs
-        epoch = (self.done - 1) // steps_per_epoch + 1
-        speed = self.pace.rate * self.rows / steps_per_epoch
-        status = f"epoch {epoch}/{self.epochs}{self.loss}"
-        status += f"  {speed:,.0f} rows/s" if speed else ""
-        self.show(self.done, self.of, status + self.pace.left(self.of), epoch_ended)
+        done, status = self.pace.done, ""
+        if self.epochs is not None:
+            steps_per_epoch = self.steps // self.epochs
+            status = f"epoch {(done - 1) // steps_per_epoch + 1}/{self.epochs}{self.loss}"
+            if self.rows and self.pace.rate:
+                status += f"  {self.pace.rate * self.rows / steps_per_epoch:,.0f} rows/s"
+        self.show(done, self.steps, status + self.pace.left(self.steps), epoch_ended)
 
 
 class _Bars(Display):
@@ -110,13 +115,14 @@ class _Bars(Display):
 
 class _Lines(Display):
     def new(self, title: str) -> Show:
-        last = time.monotonic()
+        started = last = time.monotonic()
 
         def show(done: int, of: int, status: str, ended: bool) -> None:
             nonlocal last
             silent = time.monotonic() - last
+            enough = max(LINE_SECONDS, (last - started) / 20)
             final = ended and done == of
-            if final or (ended and silent > LINE_SECONDS) or silent > SILENCE_SECONDS:
+            if final or (ended and silent > enough) or silent > max(SILENCE_SECONDS, enough):
                 tell(f"{title}: {status}")
                 last = time.monotonic()
 
@@ -129,6 +135,10 @@ def display() -> Iterator[Display]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        TextColumn("{task.fields[status]}"),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         yield _Bars(progress)

@@ -13,7 +13,7 @@ EXAMPLE = "MNIST with 1,000 labels"
 
 
 def recipes(as_json: Json = False) -> None:
-    """List the recipes, as resolved for MNIST with 1,000 labels."""
+    """List the recipes and what they are made of."""
     from semivae.config import to_plain
     from semivae.recipes import RECIPES, DataFacts
 
@@ -31,7 +31,7 @@ def recipes(as_json: Json = False) -> None:
         show(f"{name:{width}}{RECIPES[name].summary}")
         for line in described(recipe):
             show(" " * width + line)
-    show(f"\nResolved for {EXAMPLE}; `semivae fit DATA --recipe NAME --set KEY=VALUE` changes them.")
+    show(f"\nAs resolved for {EXAMPLE}; `semivae fit DATA --set KEY=VALUE` changes a value.")
 
 
 def described(recipe: "Recipe") -> list[str]:
@@ -55,7 +55,11 @@ def _call(plain: dict[str, object]) -> str:
     >>> _call({"kind": "gaussian", "sigma": 0.3})
     'gaussian(sigma=0.3)'
     """
-    rest = ", ".join(f"{name}={_value(part)}" for name, part in plain.items() if name != "kind")
+    from semivae.config import REFERENCES
+
+    hidden = ("kind", *REFERENCES)  # the variants of a term: `--json` shows them
+    shown = [f"{name}={_value(part)}" for name, part in plain.items() if name not in hidden]
+    rest = ", ".join(shown)
     return f"{plain['kind']}({rest})" if rest else str(plain["kind"])
 
 

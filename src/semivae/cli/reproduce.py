@@ -1,13 +1,15 @@
 """`semivae reproduce`: the paper's tables and figures, its numbers beside ours."""
 
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
-from semivae.cli.console import show, show_json, tell
+from semivae.cli.console import StoppedError, show, show_json, told_warnings
 from semivae.cli.options import DataDir, Json
 from semivae.errors import InputError
 
@@ -21,6 +23,11 @@ class Wish:
     seeds: int
     quick: bool
 
+    def command(self, name: str) -> str:
+        """The command that makes one piece."""
+        quick = " --quick" if self.quick else ""
+        return f"semivae reproduce {name} --seeds {self.seeds}{quick}"
+
 
 def _architecture(wish: Wish) -> dict[str, object]:
     from semivae.paper import architecture
@@ -30,22 +37,43 @@ def _architecture(wish: Wish) -> dict[str, object]:
     path = _written(wish.out, "architecture.md", text)
     return {
         "text": text,
-        "written": str(path),
-        "tables": [
-            {"title": t.title, "header": list(t.header), "rows": [list(row) for row in t.rows]}
-            for t in tables
-        ],
+        "written": [str(path)],
+        "tables": architecture.to_json(tables),
     }
 
 
 def _results_table(wish: Wish) -> dict[str, object]:
+    from semivae import runs
     from semivae.cli.progress import display
     from semivae.paper import results_table
+    from semivae.report import Source, render_results_table, results_markdown
 
     with display() as shown:
-        return results_table.reproduce(
-            wish.out, wish.data_dir, wish.seeds, wish.quick, tell, shown
+        found = results_table.collect(
+            wish.out, wish.data_dir, wish.seeds, wish.quick, shown.training
         )
+    title = "The paper's results table (5.3) beside ours"
+    page = render_results_table(
+        found.rows,
+        title=title,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdicts=found.verdicts,
+        protocol=found.protocol,
+        sources=[Source(wish.command("results-table"), runs.commit(), str(wish.out))],
+    )
+    verdicts = "".join(f"\n{data}: {words}\n" for data, words in found.verdicts.items())
+    text = results_markdown(found.rows) + verdicts
+    written = [
+        _written(wish.out, "results-table.html", page),
+        _written(wish.out, "results-table.md", f"# {title}\n\n{text}"),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "runs": [asdict(result) for result in found.results],
+        "verdicts": found.verdicts,
+        "protocol": found.protocol,
+    }
 
 
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
@@ -63,25 +91,28 @@ def reproduce(
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small version, in minutes.")] = False,
-    seeds: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many seeds, from 0 on.")
-    ] = 3,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many seeds, from 0 on.")] = 3,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where tables and pictures are written.")
     ] = Path("runs/reproduce"),
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Make the paper's tables and figures again, its numbers beside ours."""
+    """Repeat the paper, its numbers beside ours."""
     wanted = _expanded(names or [])
     wish = Wish(out, data_dir, seeds, quick)
-    results = {}
+    _make_sure_of(out)
+    results: dict[str, object] = {}
     for name in wanted:
-        result = PIECES[name](wish)
-        text = result.pop("text", None)
+        try:
+            with told_warnings():
+                result = PIECES[name](wish)
+        except KeyboardInterrupt:
+            raise StoppedError("stopped: the same command goes on where it was") from None
+        text = result.pop("text")
         results[name] = result
-        if text is not None and not as_json:
-            show(str(text))
+        if not as_json:
+            show(f"{text}\nwritten: {', '.join(cast(list[str], result['written']))}")
     if as_json:
         show_json(results)
 
@@ -98,14 +129,18 @@ def _expanded(names: list[str]) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def _written(folder: Path, name: str, text: str) -> Path:
-    """Writes one file into the output folder, which may exist and hold earlier results."""
-    from semivae.files import write_text
-
-    path = folder / name
+def _make_sure_of(folder: Path) -> None:
+    """Makes the output folder, which may hold earlier results, before anything takes long."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InputError(f"--out {folder} cannot be written ({error.strerror})") from error
-    return path
+
+
+def _written(folder: Path, name: str, text: str) -> Path:
+    from semivae.files import write_text
+
+    write_text(folder / name, text)
+    return folder / name

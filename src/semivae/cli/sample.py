@@ -1,4 +1,4 @@
-"""`semivae sample`: a sheet of images drawn from a trained model, class by class, as a PNG file."""
+"""`semivae sample`: images drawn from a trained model, class by class, as a PNG file."""
 
 import io
 import math
@@ -27,13 +27,18 @@ def sample(
     ],
     wanted: Annotated[
         str | None,
-        typer.Option("--class", metavar="C", help="Which class (default: every class, a row each)."),
+        typer.Option(
+            "--class", metavar="C", help="Which class (default: every one, in a row of its own)."
+        ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=MOST, help="How many of each class.")] = 8,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Decides what is drawn.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the picture.")] = False,
 ) -> None:
-    """Draw images of a class from a trained model, z from the prior, into one PNG."""
+    """Draw images of a class into a PNG file.
+
+    The latent z comes from the prior at temperature 1.
+    """
     _check_file(out, force)
     import numpy as np
 
@@ -58,7 +63,8 @@ def _check_file(out: Path, force: bool) -> None:
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: give a name that ends in .png")
     if out.exists() and not (force and out.is_file()):
-        advice = "choose another name, or --force to overwrite it" if out.is_file() else "a folder"
+        file = out.is_file()
+        advice = "choose another name, or --force to overwrite it" if file else "it is a folder"
         raise InputError(f"--out {out} exists: {advice}")
     try:
         with tempfile.TemporaryFile(dir=out.parent):
@@ -79,23 +85,20 @@ def _class(classes: tuple[str, ...], wanted: str) -> int:
 
 
 def grid(images: "np.ndarray", columns: int) -> "np.ndarray":
-    """Images (M, C, H, W) from 0 to 1 as one of uint8 (height, width, C), each pixel drawn as a block."""
+    """Images (M, C, H, W) from 0 to 1 as one of uint8 (height, width, C); a pixel is a block."""
     import numpy as np
 
     m, channels, height, width = images.shape
     zoom = max(1, math.ceil(VISIBLE / max(height, width)))
     gap = max(2, zoom)
     rows = math.ceil(m / columns)
-    cell_height, cell_width = zoom * height + gap, zoom * width + gap
-    sheet = np.full((rows * cell_height + gap, columns * cell_width + gap, channels), 255, np.uint8)
+    cell = (zoom * height + gap, zoom * width + gap)  # an image with white below and beside it
+    tiles = np.full((rows * columns, *cell, channels), 255, np.uint8)
     drawn = np.rint(255 * images).astype(np.uint8).transpose(0, 2, 3, 1)
-    for i, image in enumerate(drawn):
-        top, left = (gap + at * size for at, size in zip(
-            divmod(i, columns), (cell_height, cell_width), strict=True
-        ))
-        block = image.repeat(zoom, 0).repeat(zoom, 1)
-        sheet[top : top + zoom * height, left : left + zoom * width] = block
-    return sheet
+    tiles[:m, : zoom * height, : zoom * width] = drawn.repeat(zoom, 1).repeat(zoom, 2)
+    rectangle = tiles.reshape(rows, columns, *cell, channels).transpose(0, 2, 1, 3, 4)
+    sheet = rectangle.reshape(rows * cell[0], columns * cell[1], channels)
+    return np.pad(sheet, ((gap, 0), (gap, 0), (0, 0)), constant_values=255)
 
 
 def png(sheet: "np.ndarray") -> bytes:

@@ -1,7 +1,7 @@
 """What a bound may know of a model: its densities, and one stream after one pass through the
 trunk."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -28,6 +28,7 @@ class Encoded(NamedTuple):
     per_example: Float[Tensor, "B"]
 
 
+@runtime_checkable
 class DensityModel(Protocol):
     """A member of the family: densities that return `torch.distributions`, and the two hooks of a
     bound."""

@@ -3,7 +3,7 @@ classes."""
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -33,6 +33,7 @@ class Parts(NamedTuple):
     decoder: Decoder
 
 
+@runtime_checkable
 class Network(Protocol):
     """A specification; `event` is (C, H, W) or (D,)."""
 
@@ -43,6 +44,7 @@ class Network(Protocol):
         """Parts with q(z|x, y), Kingma's family."""
 
 
+@runtime_checkable
 class DecoderBuilder(Protocol):
     """(event, classes, latent) -> Decoder."""
 

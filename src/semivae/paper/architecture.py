@@ -1,15 +1,16 @@
-"""The paper's layer tables (2.10, 2.11, 4.3) and hyperparameters (4.4) beside the networks as built.
+"""The paper's layer tables (2.10, 2.11, 4.3) and settings (4.4) beside the networks as built.
 
-Each layer of ours is what hooks saw in one real forward pass, each setting is read from the recipes; only
-the paper's own rows are written down here. Every table is text; what prints or writes it is the caller's.
+Each layer of ours is what hooks saw in a real forward pass, each setting is read from the recipe;
+only the paper's own rows are written down. Tables are text; printing them is the caller's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -33,7 +34,7 @@ class Table:
 
 
 class Facts(NamedTuple):
-    """What a row says of a layer, in the paper's words; None is "does not say"."""
+    """What is said of a layer, in the paper's words; None is nothing."""
 
     type: str | None = None
     kernel: str | None = None
@@ -41,22 +42,9 @@ class Facts(NamedTuple):
     padding: str | None = None
     output_padding: str | None = None
     inputs: str | None = None
-    """The number of values it reads."""
     outputs: str | None = None
-    """Its filters or units."""
-    shape: str | None = None
+    output_shape: str | None = None
     activation: str | None = None
-
-
-class Printed(NamedTuple):
-    """A row of the paper; `part` names the part of the model it is about, `facts` is per data set."""
-
-    part: str
-    layer: str
-    details: str
-    facts: tuple[Facts, Facts]
-    layers: int = 1
-    """How many layers of ours the row stands for."""
 
 
 class Layer(NamedTuple):
@@ -67,18 +55,24 @@ class Layer(NamedTuple):
     parameters: int
 
 
+class Printed(NamedTuple):
+    """A row of the paper, on `layers` layers of a part of the model; facts: MNIST, CIFAR-10."""
+
+    part: str
+    layer: str
+    details: str
+    facts: tuple[Facts, Facts]
+    layers: int = 1
+
+
 def _shapes(part: str, layer: str, mnist: str, cifar: str, layers: int = 1) -> Printed:
-    """A row of 2.10 or 2.11: a layer and its output shape on each data set."""
-    facts = (Facts(shape=mnist), Facts(shape=cifar))
-    return Printed(part, layer, f"{mnist}; {cifar}", facts, layers)
+    name = layer.partition(" (")[0]
+    kind = name if "Conv" in name or name == "Fully Connected" else None
+    facts = (Facts(kind, output_shape=mnist), Facts(kind, output_shape=cifar))
+    return Printed(part, layer, f"{mnist} / {cifar}", facts, layers)
 
 
-def _details(part: str, layer: str, details: str, facts: Facts, layers: int = 1) -> Printed:
-    """A row of 4.3 that is the same on both data sets."""
-    return Printed(part, layer, details, (facts, facts), layers)
-
-
-# The data sets in the order of the paper's columns; the counts of rows reach no cell.
+# The data sets in the order of the paper's columns; their counts of rows reach no cell.
 DATA = {
     "MNIST": DataFacts((1, 28, 28), 1_000, 59_000, 10),
     "CIFAR-10": DataFacts((3, 32, 32), 4_000, 46_000, 10),
@@ -98,56 +92,77 @@ SECTION_2_11 = (
 )
 _DOWN = Facts("Conv2D", "3x3", "2", "1", activation="ReLU")
 _UP = _DOWN._replace(type="ConvTranspose2D", output_padding="1")
-_FULL = Facts("Fully Connected")
-_512 = _FULL._replace(outputs="512", activation="ReLU")
-_KERNEL = "Kernel: 3x3, Stride: 2, Padding: 1"
-_DOUBLING = f"{_KERNEL}, Output Padding: 1, Activation: ReLU"
+_512 = Facts("Fully Connected", outputs="512", activation="ReLU")
+_HEAD = Facts("Fully Connected")
+_CONV = "Kernel: 3x3, Stride: 2, Padding: 1, Activation: ReLU"
+_CONV_UP = "Kernel: 3x3, Stride: 2, Padding: 1, Output Padding: 1, Activation: ReLU"
 SECTION_4_3 = (
-    _details("trunk", "Conv2D", f"Filters: 32, {_KERNEL}, Activation: ReLU", _DOWN._replace(outputs="32")),
-    _details("trunk", "Conv2D", f"Filters: 64, {_KERNEL}, Activation: ReLU", _DOWN._replace(outputs="64")),
-    Printed("trunk", "Fully Connected", "Input: Flattened feature map, Output: 512 units, Activation: ReLU",
+    Printed("trunk", "Conv2D", f"Filters: 32, {_CONV}", (_DOWN._replace(outputs="32"),) * 2),
+    Printed("trunk", "Conv2D", f"Filters: 64, {_CONV}", (_DOWN._replace(outputs="64"),) * 2),
+    Printed("trunk", "Fully Connected",
+            "Input: Flattened feature map, Output: 512 units, Activation: ReLU",
             (_512._replace(inputs="3136"), _512._replace(inputs="4096"))),
-    _details("latent", "Mean/LogVar Layers", "Separate fully connected layers for latent mean and log "
-             "variance (50 units each)", _FULL._replace(outputs="50"), layers=2),
-    _details("classifier", "Classifier Layer", "Fully connected layer for logits of categorical "
-             "distribution (10 classes)", _FULL._replace(outputs="10")),
-    _details("decoder", "Fully Connected", "Input: Latent + one-hot class, Output: 512 units, "
-             "Activation: ReLU", _512._replace(inputs="60")),
-    _details("decoder", "ConvTranspose2D", f"Filters: 64, {_DOUBLING}", _UP._replace(outputs="64")),
-    _details("decoder", "ConvTranspose2D", f"Filters: 32, {_DOUBLING}", _UP._replace(outputs="32")),
-    Printed("decoder", "ConvTranspose2D", "Filters: Channels in input (1 for MNIST, 3 for CIFAR-10), "
-            f"{_DOUBLING}", (_UP._replace(outputs="1"), _UP._replace(outputs="3"))),
+    Printed("latent", "Mean/LogVar Layers",
+            "Separate fully connected layers for latent mean and log variance (50 units each)",
+            (_HEAD._replace(outputs="50"),) * 2, layers=2),
+    Printed("classifier", "Classifier Layer",
+            "Fully connected layer for logits of categorical distribution (10 classes)",
+            (_HEAD._replace(outputs="10"),) * 2),
+    Printed("decoder", "Fully Connected",
+            "Input: Latent + one-hot class, Output: 512 units, Activation: ReLU",
+            (_512._replace(inputs="60"),) * 2),
+    Printed("decoder", "ConvTranspose2D", f"Filters: 64, {_CONV_UP}",
+            (_UP._replace(outputs="64"),) * 2),
+    Printed("decoder", "ConvTranspose2D", f"Filters: 32, {_CONV_UP}",
+            (_UP._replace(outputs="32"),) * 2),
+    Printed("decoder", "ConvTranspose2D",
+            f"Filters: Channels in input (1 for MNIST, 3 for CIFAR-10), {_CONV_UP}",
+            (_UP._replace(outputs="1"), _UP._replace(outputs="3"))),
 )  # fmt: skip
-NOT_SPECIFIED = "Not specified"
 NO_MLP = "N/A (Replaced by CNN)"
 SECTION_4_4 = (  # hyperparameter, "Paper Settings" (Kingma's), "Implemented Settings"
     ("Latent Dimension (z)", "50", "50"),
     ("Number of Classes", "10", "10"),
     ("Hidden Units (MLP)", "500", NO_MLP),
     ("Activation Function", "Softplus", "ReLU"),
-    ("Batch Size, labeled rows", NOT_SPECIFIED, "128"),
-    ("Batch Size, unlabeled rows", NOT_SPECIFIED, "128"),
-    ("Number of Epochs", NOT_SPECIFIED, "50"),
-    ("Learning Rate", NOT_SPECIFIED, "1e-3"),
-    ("Optimizer", NOT_SPECIFIED, "Adam"),
+    ("Batch Size", "Not specified", "128"),
+    ("Number of Epochs", "Not specified", "50"),
+    ("Learning Rate", "Not specified", "1e-3"),
+    ("Optimizer", "Not specified", "Adam"),
 )
 SYMBOLS = (  # symbol, meaning, what the paper prints of its value
-    ("alpha", "weight of the classification loss (Eqs 7 and 8, 3.6)", "nothing"),
+    ("alpha", "weight of the classification loss (2.5, Eqs 7 and 8; 3.6)", "nothing"),
     ("beta", "weight of the entropy penalty (3.1, Eq 15)", "nothing"),
     ("gamma", "weight of the mutual information (3.2)", "nothing"),
     ("epsilon", "label smoothing (3.3.2)", "an example, 0.001"),
     ("tau", "temperature of Gumbel-Softmax (2.7.2)", "nothing"),
-    ("sigma", "standard deviation of a pixel (2.1, Eq 1)", "nothing"),
+    ("sigma", "standard deviation of a pixel in [0, 1] (2.1, Eq 1)", "nothing"),
+    ("average", "last share of training over which weights are averaged", "nothing"),
 )
+NOTE_2_10 = """The paper prints shapes here; kernels, strides, paddings and activations of the
+same encoder are in section 4.3."""
+NOTE_2_11 = """The decoder of the recipe `paper-m2`. The paper prints shapes here; the last
+activation of ours is {output}, for the reason given under section 4.3."""
+NOTE_4_3 = """The recipe `paper-m2` with this decoder (`--set network=paper-cnn-4.3`). Each layer
+with output padding 1 doubles the side: the paper's three turn the 7 pixels of section 2.10 into
+56, and 4 pixels into 32; no side becomes 28. The output paddings of ours are {paddings}, and they
+end at {shape}. The paper prints ReLU on the output layer too, where a mean could not be negative
+and its gradient would vanish wherever it is held at 0; the last activation of ours is {output}."""
+NOTE_4_4 = """"Paper settings" is the paper's account of Kingma's M2, "ours" the recipe `paper-m2`.
+A batch of 128 is read as 128 labeled and 128 unlabeled rows, an epoch as a pass over the unlabeled
+rows."""
+NOTE_SYMBOLS = """The paper leaves these open, so the values are choices of ours (a dash: not in
+the objective). It does not print the number of labels either."""
+NOTE_COST = """The encoder includes its heads. Multiply-adds are per example, those of one forward
+pass in matrix products and convolutions."""
 
 # What counts as one layer: the last two are one matrix product, written as a sum over its inputs.
-_LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, SplitLinear, AddLabel)
-_NONE = "–"
-AS_PRINTED = "as printed"
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, SplitLinear, AddLabel)
+NONE = "–"
 
 
-def _two_passes(model: M2, event: Shape) -> Iterator[None]:
-    """The encoder and its heads on one example, then its decoder: one of them per `next`."""
+def passes(model: M2, event: Shape) -> Iterator[None]:
+    """One example through the encoder and its heads, then through the decoder: one per `next`."""
     noise = Noise(0, 0, (("one", 1),), model.log_prior.device)
     encoded = model.encode(torch.zeros(1, *event), noise)
     draws = one_pair_each(encoded.q_y.logits, encoded.q_y.probs)
@@ -158,28 +173,27 @@ def _two_passes(model: M2, event: Shape) -> Iterator[None]:
 
 
 def trace(model: M2, event: Shape) -> list[Layer]:
-    """Every layer in the order of one forward pass, with the activation that its output went through."""
+    """Every layer in the order of one forward pass, with the activation that follows it."""
     layers: list[Layer] = []
     outputs: list[tuple[Tensor, int]] = []  # each with the number of the layer it comes from
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
         def record(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            sources = [number for tensor, number in outputs if tensor is inputs[0]]
-            if isinstance(module, _LAYERS):
-                outputs.append((output, len(layers)))
-                layers.append(_layer(name, module, inputs, output))
-            elif sources:
-                outputs.append((output, sources[-1]))
-                if type(module).__module__ == nn.ReLU.__module__:  # where all activations are
-                    module_name, facts, count = layers[sources[-1]]
-                    facts = facts._replace(activation=type(module).__name__)
-                    layers[sources[-1]] = Layer(module_name, facts, count)
+            source = [number for tensor, number in outputs if tensor is inputs[0]][-1:]
+            if isinstance(module, LAYERS):
+                source = [len(layers)]
+                layers.append(Layer(name, _facts(module, inputs, output), parameters(module)))
+            elif source and type(module).__module__ == nn.ReLU.__module__:  # an activation
+                layer = layers[source[0]]
+                facts = layer.facts._replace(activation=type(module).__name__)
+                layers[source[0]] = layer._replace(facts=facts)
+            outputs.extend((output, number) for number in source)
 
         return record
 
     handles = [module.register_forward_hook(hook(name)) for name, module in _leaves(model, "")]
     with torch.no_grad():
-        list(_two_passes(model, event))
+        list(passes(model, event))
     for handle in handles:
         handle.remove()
     return layers
@@ -188,51 +202,62 @@ def trace(model: M2, event: Shape) -> list[Layer]:
 def _leaves(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     """The modules with nothing inside, by name; a layer is one whatever is inside."""
     for name, child in module.named_children():
-        if isinstance(child, _LAYERS) or not list(child.children()):
+        if isinstance(child, LAYERS) or not list(child.children()):
             yield prefix + name, child
         else:
             yield from _leaves(child, f"{prefix}{name}.")
 
 
-def _layer(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Layer:
-    shape = tuple(output.shape[1:])
+def _facts(module: nn.Module, inputs: tuple[Any, ...], output: Float[Tensor, "M *X"]) -> Facts:
+    read = [x[0].numel() for x in inputs if torch.is_tensor(x) and x.is_floating_point()]
     facts = Facts(
         type="Fully Connected",
-        inputs=str(sum(x[0].numel() for x in inputs if torch.is_tensor(x) and x.is_floating_point())),
-        outputs=str(shape[0]),
-        shape=f"({', '.join(map(str, shape))})",
+        inputs=str(sum(read)),
+        outputs=str(output.shape[1]),
+        output_shape=f"({', '.join(map(str, output.shape[1:]))})",
         activation="none",
-    )  # fmt: skip
+    )
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        facts = facts._replace(
-            type=type(module).__name__.replace("2d", "2D"),
-            kernel="x".join(map(str, module.kernel_size)),
-            stride=_side(module.stride),
-            padding=_side(module.padding),
-        )
+        name = type(module).__name__.replace("2d", "2D")
+        kernel = "x".join(map(str, module.kernel_size))
+        stride, padding = _side(module.stride), _side(module.padding)
+        facts = facts._replace(type=name, kernel=kernel, stride=stride, padding=padding)
     if isinstance(module, nn.ConvTranspose2d):
         facts = facts._replace(output_padding=_side(module.output_padding))
-    return Layer(name, facts, count_parameters(module))
+    return facts
 
 
 def _side(pair: tuple[int, ...] | str) -> str:
-    """(2, 2) as 2, (2, 1) as 2x1."""
-    return "x".join(map(str, pair if len(set(pair)) > 1 else pair[:1]))
+    """(2, 2) as 2, (2, 1) as 2x1; padding may be a word."""
+    return pair if isinstance(pair, str) else "x".join(map(str, dict.fromkeys(pair)))
 
 
-def count_parameters(*modules: nn.Module) -> int:
+def parameters(*modules: nn.Module) -> int:
     """The number of learned values."""
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
 def multiply_adds(model: M2, event: Shape) -> tuple[int, int]:
-    """Per example, of the encoder with its heads and of the decoder: matrix products and convolutions."""
-    counts, steps = [], _two_passes(model, event)
+    """Per example: of the encoder with its heads, and of the decoder."""
+    counts, steps = [], passes(model, event)
     for _ in range(2):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             next(steps)
         counts.append(counter.get_total_flops() // 2)
     return counts[0], counts[1]
+
+
+def verdict(*compared: tuple[str, str | None, str | None]) -> str:
+    """What triples (name, printed, ours) say together; printed None agrees with all."""
+    wrong = [f"{n} {b}, printed {a}".strip() for n, a, b in compared if a not in (None, b)]
+    return f"differs: {'; '.join(dict.fromkeys(wrong))}" if wrong else "as printed"
+
+
+NAMES = tuple(name.replace("_", " ") for name in Facts._fields)
+LAYER_HEADER = (
+    "Layer, as printed", "Details, as printed", "Ours", *(name.capitalize() for name in NAMES),
+    "Parameters", "Verdict",
+)  # fmt: skip
 
 
 def compare(
@@ -246,89 +271,140 @@ def compare(
     rows = []
     for row in printed:
         ours, left[row.part] = left[row.part][: row.layers], left[row.part][row.layers :]
-        wrong = dict.fromkeys(
-            f"{name.replace('_', ' ')} {getattr(layer.facts, name)}, printed {fact}"
-            for layer in ours
-            for name, fact in row.facts[column]._asdict().items()
-            if fact not in (None, getattr(layer.facts, name))
-        )
-        if len(ours) < row.layers:
-            wrong = {f"layers {len(ours)}, printed {row.layers}": None}
-        verdict = f"differs: {'; '.join(wrong)}" if wrong else AS_PRINTED
-        rows.append((row.layer, row.details, *_cells(ours), verdict))
-    extra = [(_NONE, _NONE, *_cells([x]), "differs: not printed") for x in sum(left.values(), [])]
-    return (*rows, *extra)
-
-
-LAYER_HEADER = (
-    "Layer, as printed", "Details, as printed", "Ours", "Type", "Kernel", "Stride", "Padding",
-    "Output padding", "Inputs", "Output shape", "Activation", "Parameters", "Verdict",
-)  # fmt: skip
+        count = ("number of layers", str(row.layers), str(len(ours)))
+        facts = [p for x in ours for p in zip(NAMES, row.facts[column], x.facts, strict=True)]
+        rows.append((row.layer, row.details, *_cells(ours), verdict(count, *facts)))
+    extra = [layer for layers in left.values() for layer in layers]
+    return (*rows, *((NONE, NONE, *_cells([x]), "differs: not printed") for x in extra))
 
 
 def _cells(layers: list[Layer]) -> tuple[str, ...]:
-    """The cells from "Ours" to "Parameters"; what the layers of a row have in common is said once."""
-    columns = [layer.facts._replace(outputs=None)._asdict() for layer in layers]
-    names = [name for name in Facts._fields if name != "outputs"]
-    facts = [", ".join(dict.fromkeys(c[name] or _NONE for c in columns)) for name in names]
+    """The cells from "Ours" to "Parameters"; what the layers have in common is said once."""
+    columns = zip(*(layer.facts for layer in layers), strict=True)
+    facts = [", ".join(dict.fromkeys(fact or NONE for fact in column)) for column in columns]
     modules = ", ".join(f"`{layer.module}`" for layer in layers)
-    count = sum(layer.parameters for layer in layers)
-    return tuple(cell or _NONE for cell in (modules, *facts, f"{count:,}"))
+    count = f"{sum(layer.parameters for layer in layers):,}"
+    return (modules, *facts, count) if layers else (NONE,) * (len(NAMES) + 2)
 
 
-class Built(NamedTuple):
-    """A recipe's network on a data set, traced."""
+def tables() -> list[Table]:
+    """Sections 2.10, 2.11, 4.3 and 4.4, what the paper leaves open, and what a pass costs."""
+    recipes = [RECIPES["paper-m2"].build(facts) for facts in DATA.values()]
+    ours = _build(recipes)
+    decoder = PaperCNN43(ours[0].latent_size)
+    with_4_3 = _build([replace(recipe, network=decoder) for recipe in recipes])
+    return [
+        *_layer_tables("Encoder, section 2.10", SECTION_2_10, ours, NOTE_2_10),
+        *_layer_tables("Decoder, section 2.11", SECTION_2_11, ours, NOTE_2_11),
+        *_layer_tables("Architecture, section 4.3", SECTION_4_3, with_4_3, NOTE_4_3),
+        _settings(recipes[0], ours[0]),
+        _symbols(("paper-m2", "paper-optimized")),
+        _costs({"2.11": ours, "4.3": with_4_3}),
+    ]
 
-    event: Shape
-    recipe: Recipe
-    model: M2
-    layers: list[Layer]
+
+def _build(recipes: list[Recipe]) -> list[M2]:
+    """The model of each recipe, one per data set; no cell depends on the initial weights."""
+    pairs = zip(recipes, DATA.values(), strict=True)
+    return [r.model.build(facts.event, torch.zeros(facts.classes), seed=0) for r, facts in pairs]
 
 
-def build(recipe: Recipe, facts: DataFacts) -> Built:
-    """Builds and traces; the initial weights reach no cell."""
-    model = recipe.model.build(facts.event, torch.zeros(facts.classes), seed=0)
-    return Built(facts.event, recipe, model, trace(model, facts.event))
+def _layer_tables(
+    title: str, printed: tuple[Printed, ...], models: list[M2], note: str
+) -> Iterator[Table]:
+    for column, (model, (data, (event, *_))) in enumerate(zip(models, DATA.items(), strict=True)):
+        layers = trace(model, event)
+        decoder = [layer.facts for layer in layers if layer.module.startswith("decoder")]
+        filled = note.format(
+            paddings=", ".join(x.output_padding for x in decoder if x.output_padding),
+            shape=decoder[-1].output_shape,
+            output=decoder[-1].activation,
+        )
+        full_title = f"{title}: {data}, {' x '.join(map(str, event))}"
+        yield Table(full_title, LAYER_HEADER, compare(printed, layers, column), filled)
 
 
-def settings(built: Built) -> dict[str, str]:
-    """The hyperparameters of section 4.4, by the names of `SECTION_4_4`."""
-    training, outputs = built.recipe.training, [x.facts for x in built.layers]
+def _settings(recipe: Recipe, model: M2) -> Table:
+    facts = [layer.facts for layer in trace(model, DATA["MNIST"].event)]
+    training, is_cnn = recipe.training, any(x.kernel for x in facts)
     rate = np.format_float_scientific(training.optimizer.peak, trim="-", exp_digits=1)
-    if training.learning_rate != Constant():
-        rate += f", {training.learning_rate}"
-    optimizer = training.optimizer.build(built.model.parameters())
-    hidden = {facts.inputs or _NONE for facts in outputs if facts.activation == "none"}
-    values = (
-        str(built.model.latent_size),
-        str(built.model.classes),
-        NO_MLP if any(facts.kernel for facts in outputs) else ", ".join(sorted(hidden)),
-        ", ".join(sorted({facts.activation or _NONE for facts in outputs} - {"none"})),
-        str(training.labeled_rows),
-        str(training.unlabeled_rows),
+    constant = training.learning_rate == Constant()
+    ours = (
+        str(model.latent_size),
+        str(model.classes),
+        NO_MLP if is_cnn else _distinct(x.inputs for x in facts if x.activation == "none"),
+        _distinct(x.activation for x in facts if x.activation != "none"),
+        _distinct((training.labeled_rows, training.unlabeled_rows)),
         str(training.epochs),
-        rate,
-        type(optimizer).__name__,
+        rate if constant else f"{rate}, {training.learning_rate}",
+        type(training.optimizer.build(model.parameters())).__name__,
     )
-    return dict(zip((name for name, *_ in SECTION_4_4), values, strict=True))
+    rows = tuple(
+        (*printed, value, verdict(("", printed[2], value)))
+        for printed, value in zip(SECTION_4_4, ours, strict=True)
+    )
+    header = ("Hyperparameter", "Paper settings", "Implemented settings", "Ours", "Verdict")
+    return Table("Hyperparameters, section 4.4", header, rows, NOTE_4_4)
+
+
+def _distinct(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(map(str, values)))
 
 
 def symbol(recipe: Recipe, name: str) -> str:
-    """The value of one of the paper's symbols in a recipe."""
-    for part in (recipe.objective, recipe.labels, recipe.likelihood):
-        if hasattr(part, name):
-            value = getattr(part, name)
-            return f"{value:.4g}" if isinstance(value, float) else str(value)
-    return _NONE
+    """The value of one of the paper's symbols in a recipe; a dash if it is not there."""
+    parts = (recipe.objective, recipe.labels, recipe.likelihood, recipe.training)
+    values = [getattr(part, name) for part in parts if hasattr(part, name)]
+    named = ["0.1 N / N_l" if value is None else value for value in values]  # Kingma's alpha
+    return _distinct(f"{v:.4g}" if isinstance(v, float) else v for v in named) or NONE
 
 
-def _hyperparameters(kingma: Built, ours: Built) -> Table:
+def _symbols(names: tuple[str, ...]) -> Table:
+    recipes = [RECIPES[name].build(DATA["MNIST"]) for name in names]
+    rows = tuple((*row, *(symbol(recipe, row[0]) for recipe in recipes)) for row in SYMBOLS)
+    header = ("Symbol", "Meaning", "The paper prints", *(f"`{name}`" for name in names))
+    return Table("Not printed in the paper", header, rows, NOTE_SYMBOLS)
+
+
+def _costs(networks: dict[str, list[M2]]) -> Table:
     rows = []
-    for name, *printed in SECTION_4_4:
-        pairs = list(zip(printed, (settings(kingma)[name], settings(ours)[name]), strict=True))
-        wrong = [f"{b}, printed {a}" for a, b in pairs if a not in (NOT_SPECIFIED, b)]
-        verdict = f"differs: {'; '.join(wrong)}" if wrong else AS_PRINTED
-        rows.append((name, *pairs[0], *pairs[1], verdict))
-    header = ("Hyperparameter", "Paper settings, as printed", "Ours: `kingma-m2`")
-    header += ("Implemented settings, as printed", "Ours: `paper-m2`", "Verdict")
-    return Table("Hyperparameters, section 4.4", header, tuple(rows), NOTES["4.4"])
+    for section, models in networks.items():
+        for model, (data, facts) in zip(models, DATA.items(), strict=True):
+            encoder = parameters(model.trunk, model.classifier, model.latent)
+            counts = (encoder, parameters(model.decoder), parameters(model))
+            costs = multiply_adds(model, facts.event)
+            rows.append((data, section, *(f"{count:,}" for count in counts + costs)))
+    header = (
+        "Data set", "Decoder of section", "Parameters: encoder", "Parameters: decoder",
+        "Parameters: total", "Multiply-adds: encoder", "Multiply-adds: decoder",
+    )  # fmt: skip
+    return Table("Size and cost", header, tuple(rows), NOTE_COST)
+
+
+HEAD = """# Architecture
+
+The networks and settings that the paper prints, beside what the code builds. Written by
+`semivae reproduce architecture`; not to be edited by hand.
+"""
+
+
+def markdown(tables: list[Table]) -> str:
+    """The page `docs/architecture.md`, ending in a newline."""
+    parts = [HEAD]
+    for table in tables:
+        lines = (table.header, ("---",) * len(table.header), *table.rows)
+        body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        parts.append(f"## {table.title}\n\n{body}\n{table.note}\n")
+    return "\n".join(parts)
+
+
+def to_json(tables: list[Table]) -> list[dict[str, Any]]:
+    """The tables as JSON values, each row by the names of its header."""
+    return [
+        {
+            "title": table.title,
+            "rows": [dict(zip(table.header, row, strict=True)) for row in table.rows],
+            "note": " ".join(table.note.split()),
+        }
+        for table in tables
+    ]

@@ -52,8 +52,7 @@ DEFAULT_EPOCHS: Mapping[str, int] = {"mnist": 6, "cifar10": 6}
 
 
 class Side(NamedTuple):
-    """One row of the table before it is run: its data set, its name and its request but for the
-    seed."""
+    """One row of the table before it is run: data set, name, and request but for the seed."""
 
     data: str
     model: str
@@ -135,9 +134,9 @@ def verdict(data: str, m2: list[RunResult], optimized: list[RunResult]) -> str:
     means = [statistics.mean(run.accuracy for run in side) for side in (m2, optimized)]
     gaps = [b.accuracy - a.accuracy for a, b in zip(m2, optimized, strict=True)]
     gap = statistics.mean(gaps)
-    error = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.nan
+    error = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
     reached = [
-        f"{name} {'reaches' if mean >= goal else 'misses'} the printed {goal:.1f} % with {mean:.2f} %"
+        f"{name}: {mean:.2f} %, printed {goal:.1f} %, {'reached' if mean >= goal else 'missed'}"
         for name, mean, goal in zip((M2, OPTIMIZED), means, (target_m2, target), strict=True)
     ]
     claimed = target - target_m2
@@ -148,8 +147,8 @@ def verdict(data: str, m2: list[RunResult], optimized: list[RunResult]) -> str:
     else:
         judgement = "not there against this baseline"
     return (
-        f"{'; '.join(reached)}. The gain over M2 is {gap:+.2f} points (standard error {error:.2f}, "
-        f"{len(gaps)} paired seeds; printed: {claimed:+.1f}): {judgement}."
+        f"{'; '.join(reached)}. The gain over M2 is {gap:+.2f} points (standard error "
+        f"{error:.2f}, {len(gaps)} paired seeds; printed: {claimed:+.1f}): {judgement}."
     )
 
 
@@ -165,7 +164,7 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
         "shared by the two sides": "network, alpha, sigma, estimator, epochs and seeds",
         "augmentation": "none",
         "architecture": "convolutional (sections 2.10 and 2.11)",
-        "test set": "read once, after training; the last weights count",
+        "test set": "read once, after training, with the weights the recipe keeps",
         "supervised only": "the same network, initial weights and labels; 1,500 steps, one-cycle",
         "commits": ", ".join(commits),
     }

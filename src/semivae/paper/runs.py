@@ -1,5 +1,4 @@
-"""One training run of the paper's experiments, and its result as a file that is never computed
-twice."""
+"""One training run of an experiment, and its result as a file that is never computed twice."""
 
 import hashlib
 import json

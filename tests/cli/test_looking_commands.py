@@ -1,0 +1,149 @@
+"""`semivae evaluate`, `sample` and `recipes`: what they say of a run, and how they refuse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Cli
+
+from semivae.cli.sample import grid
+from semivae.recipes import RECIPES
+
+
+def test_evaluate_prints_every_measure(cli: Cli, trained: Path) -> None:
+    ended = cli("evaluate", trained, "--samples", 3, "--rows", 30)
+    assert ended.code == 0
+    for words in (
+        "on the 450 test rows of digits",
+        "95 % interval",
+        "macro F1",
+        "NLL",
+        "Brier",
+        "ECE",
+        "confusion, true class by predicted class",
+        "(3 importance samples, 30 test rows, seed 0)",
+        "right by q(y|x)",
+        "KL(q(z) || p(z))",
+        "active units",
+    ):
+        assert words in ended.out
+    assert "log p(x), rows: 30/30" in ended.err
+
+
+def test_evaluate_as_json_depends_on_the_seed_alone(cli: Cli, trained: Path) -> None:
+    options = ("evaluate", trained, "--samples", 2, "--rows", 20, "--json")
+    first, again, other = cli(*options).json, cli(*options).json, cli(*options, "--seed", 1).json
+    assert first == again
+    assert first["log_p_x"]["mean"] != other["log_p_x"]["mean"]
+    assert first["accuracy"] == other["accuracy"]
+    assert first["n"] == np.sum(first["confusion"]) == 450
+    assert {"macro_f1", "nll", "brier", "ece", "surgery", "active_units"} <= set(first)
+    assert set(first["accuracy_on_these_rows"]) == {"discriminative", "generative"}
+    said = (first["log_p_x"]["importance_samples"], first["log_p_x"]["rows"])
+    assert said == (2, 20)
+    cuts = first["surgery"]
+    parts = cuts["index_code_information"] + cuts["marginal_latent_kl"]
+    assert cuts["latent_kl"] == pytest.approx(parts)
+
+
+def test_evaluate_agrees_with_the_run(cli: Cli) -> None:
+    fitted = cli("fit", "digits", "--labels", 20, "--epochs", 1, "--no-baseline", "--json").json
+    evaluated = cli("evaluate", fitted["run"], "--samples", 1, "--rows", 1, "--json").json
+    assert evaluated["accuracy"] == fitted["test_accuracy"]
+    assert evaluated["log_p_x"]["standard_error"] is None
+
+
+@pytest.mark.parametrize("command", ["evaluate", "sample"])
+def test_what_is_no_run_is_one_sentence(cli: Cli, trained: Path, command: str) -> None:
+    rest = ("--out", "a.png") if command == "sample" else ()
+    ended = cli(command, "nowhere", *rest)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "semivae: nowhere is not a run: config.json cannot be read\n"
+    for name in ("config.json", "model.safetensors"):
+        folder = Path(f"without-{name}")
+        shutil.copytree(trained, folder)
+        (folder / name).write_bytes((folder / name).read_bytes()[:60])
+        ended = cli(command, folder, *rest)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert str(folder / name) in ended.err
+    assert not Path("a.png").exists()
+
+
+def test_a_sheet_of_one_class_is_a_grid(cli: Cli, trained: Path) -> None:
+    ended = cli("sample", trained, "--class", 3, "-n", 5, "--out", "three.png")
+    assert (ended.code, ended.out) == (0, "5 of class 3: three.png\n")
+    with Image.open("three.png") as image:
+        # Three columns and two rows of images of 8 x 8 blocks of 8 pixels, 8 apart.
+        assert (image.mode, image.size) == ("L", (3 * 72 + 8, 2 * 72 + 8))
+
+
+def test_a_sheet_of_every_class_has_a_row_each(cli: Cli, trained: Path) -> None:
+    assert cli("sample", trained, "-n", 2, "--out", "all.png").code == 0
+    with Image.open("all.png") as image:
+        assert image.size == (2 * 72 + 8, 10 * 72 + 8)
+
+
+def test_samples_depend_on_the_seed(cli: Cli, trained: Path) -> None:
+    for name, seed in (("a.png", 0), ("b.png", 0), ("c.png", 1)):
+        cli("sample", trained, "--class", 1, "--out", name, "--seed", seed)
+    a, b, c = (Path(name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
+
+
+def test_a_picture_is_overwritten_only_by_force(cli: Cli, trained: Path) -> None:
+    Path("a.png").write_text("mine")
+    ended = cli("sample", trained, "--class", 1, "--out", "a.png")
+    assert (ended.code, ended.out) == (2, "")
+    assert "a.png exists" in ended.err
+    assert Path("a.png").read_text() == "mine"
+    assert cli("sample", trained, "--class", 1, "--out", "a.png", "--force").code == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--class cat --out a.png", "--class cat: choose one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("--out a.jpg", "--out a.jpg: give a name that ends in .png"),
+        ("--out nowhere/a.png", "--out nowhere/a.png: the folder nowhere cannot be written"),
+        ("--out taken.png --force", "--out taken.png exists: it is a folder"),
+        ("--class 1 -n 0 --out a.png", "'-n'"),
+        ("--class 1", "'--out'"),
+    ],
+)
+def test_a_wrong_wish_for_samples_is_refused(
+    cli: Cli, trained: Path, options: str, expected: str
+) -> None:
+    Path("taken.png").mkdir()
+    ended = cli("sample", trained, *options.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert expected in ended.err
+    assert [path.name for path in Path().iterdir()] == ["taken.png"]
+
+
+def test_a_grid_keeps_pixels_colours_and_order() -> None:
+    images = np.zeros((3, 3, 2, 40), np.float32)
+    images[1, 0] = 1  # red
+    sheet = grid(images, columns=2)
+    assert sheet.shape == (2 * (4 + 2) + 2, 2 * (80 + 2) + 2, 3)
+    assert (sheet[2:6, 2:82] == 0).all()
+    assert (sheet[2:6, 84:164] == [255, 0, 0]).all()
+    assert (sheet[8:12, 2:82] == 0).all()
+    assert (sheet[8:12, 84:164] == 255).all()  # no fourth image: white
+    assert (sheet[:, :2] == 255).all()
+
+
+def test_recipes_are_listed_with_what_they_are_made_of(cli: Cli) -> None:
+    ended = cli("recipes")
+    assert ended.code == 0
+    assert [line.split()[0] for line in ended.out.splitlines() if line[:1] not in (" ", "")] == [
+        *RECIPES,
+        "As",
+    ]
+    assert "gaussian(sigma=0.3)" in ended.out
+    listed = cli("recipes", "--json").json["recipes"]
+    assert [recipe["name"] for recipe in listed] == list(RECIPES)
+    assert json.dumps(listed).count('"kind": "paper-cnn"') == 3

@@ -1,0 +1,481 @@
+"""The facade: scikit-learn's contract, the -1 convention, and every bad input as one sentence."""
+
+import copy
+import pickle
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from semivae import SemiVAEClassifier, runs
+from semivae.errors import InputError
+from semivae.files import write_text
+from semivae.fitting import Hooks
+from semivae.labels import Enumerated
+
+TRUTH = np.arange(120) % 3
+BLOBS = np.random.default_rng(0).normal(0, 1, (120, 4)) + 4 * np.eye(3, 4)[TRUTH]
+Y = np.where(np.arange(120) < 15, TRUTH, -1)
+IMAGES = load_digits().images[:60]
+
+
+def blobs_fit(**parameters: Any) -> SemiVAEClassifier:
+    return SemiVAEClassifier(**({"epochs": 15} | parameters)).fit(BLOBS, Y)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> SemiVAEClassifier:
+    return blobs_fit()
+
+
+# --- scikit-learn's own checks ---
+
+EXPECTED_TO_FAIL = {
+    "check_classifiers_classes": "its classes are -1 and 1, and -1 means unlabeled here",
+    "check_supervised_y_2d": "y of shape (N, 1) is an error that says y.ravel(), not a warning",
+    "check_dtype_object": "an object array is an error that says X.astype: nothing is converted "
+    "silently",
+    "check_methods_sample_order_invariance": "score_samples draws one z per row, by its position",
+    "check_methods_subset_invariance": "score_samples draws one z per row, by its position",
+}
+
+
+@pytest.mark.filterwarnings("ignore:every row has a label")
+@parametrize_with_checks(
+    [SemiVAEClassifier(epochs=3)],
+    expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL,
+    xfail_strict=True,
+)
+def test_scikit_learns_contract(estimator: SemiVAEClassifier, check: Any) -> None:
+    check(estimator)
+
+
+# --- fit and predict ---
+
+
+def test_unlabeled_rows_are_learned_from_and_no_class(fitted: SemiVAEClassifier) -> None:
+    assert fitted.classes_.tolist() == [0, 1, 2]
+    probabilities = fitted.predict_proba(BLOBS)
+    assert probabilities.shape == (120, 3)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(fitted.predict(BLOBS), probabilities.argmax(1))
+    assert fitted.score(BLOBS, TRUTH) > 0.85
+    assert fitted.score(BLOBS, TRUTH) == (fitted.predict(BLOBS) == TRUTH).mean()
+    assert fitted.n_features_in_ == 4
+    assert len(fitted.history_) == 15
+    assert fitted.history_[0].keys() >= {"epoch", "loss", "unlabeled/elbo", "labeled/elbo"}
+
+
+@pytest.mark.parametrize("missing", [-1, None, np.nan], ids=["-1", "None", "NaN"])
+def test_labels_of_text_come_back_as_text(missing: Any) -> None:
+    names = np.array(["cat", "dog", "elephant"])
+    y = np.where(Y < 0, missing, names[TRUTH].astype(object))
+    clf = SemiVAEClassifier(epochs=15).fit(BLOBS, y)
+    assert clf.classes_.tolist() == ["cat", "dog", "elephant"]
+    assert set(clf.predict(BLOBS).tolist()) <= set(names)
+    assert clf.score(BLOBS, names[TRUTH]) == blobs_fit().score(BLOBS, TRUTH)
+    assert clf.sample(2, y="dog").shape == (2, 4)
+
+
+def test_classes_need_not_be_0_to_k() -> None:
+    y = np.where(Y < 0, -1, 10 * Y + 7)
+    clf = SemiVAEClassifier(epochs=2).fit(BLOBS, y)
+    assert clf.classes_.tolist() == [7, 17, 27]
+    np.testing.assert_array_equal(clf.predict(BLOBS), 10 * blobs_fit(epochs=2).predict(BLOBS) + 7)
+
+
+def test_transduction_keeps_given_labels_and_predicts_the_others() -> None:
+    wrong = np.where(Y >= 0, (Y + 1) % 3, -1)
+    wrong[15:40] = TRUTH[15:40]
+    clf = SemiVAEClassifier(epochs=15).fit(BLOBS, wrong)
+    given = wrong >= 0
+    np.testing.assert_array_equal(clf.transduction_[given], wrong[given])
+    np.testing.assert_array_equal(clf.transduction_[~given], clf.predict(BLOBS)[~given])
+    assert (clf.predict(BLOBS)[given] != wrong[given]).any(), "the case tests nothing"
+
+
+def test_transform_is_the_latent_mean_and_score_samples_a_repeatable_bound(
+    fitted: SemiVAEClassifier,
+) -> None:
+    assert fitted.transform(BLOBS).shape == (120, fitted.predictor_.model.latent_size)
+    scores = fitted.score_samples(BLOBS)
+    np.testing.assert_array_equal(scores, fitted.score_samples(BLOBS))
+    assert fitted.score_samples(BLOBS + 100).max() < scores.min()
+
+
+def test_samples_are_of_the_class_and_in_the_units_of_x() -> None:
+    shifted = 1000 + 5 * BLOBS
+    clf = SemiVAEClassifier(epochs=60).fit(shifted, Y)
+    for k in range(3):
+        mean = clf.sample(200, y=k).mean(0)
+        np.testing.assert_allclose(mean, shifted[k == TRUTH].mean(0), atol=6)
+    np.testing.assert_array_equal(clf.sample(3, seed=5), clf.sample(3, y=[0, 1, 2], seed=5))
+    assert not np.array_equal(clf.sample(3, seed=5), clf.sample(3, seed=6))
+    assert clf.sample().shape == (1, 4)
+    assert clf.sample(5).shape == (5, 4)
+
+
+def test_fitting_mutates_neither_x_nor_y_and_can_be_repeated() -> None:
+    x, y = BLOBS.copy(), Y.copy()
+    clf = SemiVAEClassifier(epochs=2).fit(x, y)
+    np.testing.assert_array_equal(x, BLOBS)
+    np.testing.assert_array_equal(y, Y)
+    first = clf.predict_proba(x)
+    np.testing.assert_array_equal(clf.fit(x, y).predict_proba(x), first)
+
+
+def test_random_state_decides_everything_and_the_global_generators_nothing() -> None:
+    runs_ = []
+    for random_state, other in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(other)
+        np.random.seed(other)  # noqa: NPY002  (the global generator is the point)
+        runs_.append(blobs_fit(epochs=2, random_state=random_state).predict_proba(BLOBS))
+    np.testing.assert_array_equal(runs_[0], runs_[1])
+    assert not np.array_equal(runs_[0], runs_[2])
+
+
+def test_what_is_given_overrides_the_recipe_and_none_keeps_it(fitted: SemiVAEClassifier) -> None:
+    clf = blobs_fit(alpha=3, beta=0.5, gamma=2, epsilon=0.01, epochs=np.int64(1))
+    given = clf.recipe_.objective
+    assert (given.alpha, given.beta, given.gamma, given.epsilon) == (3.0, 0.5, 2.0, 0.01)
+    assert clf.recipe_.training.epochs == 1
+    assert fitted.recipe_.objective != given
+    assert fitted.recipe_.labels == Enumerated()
+
+
+def test_a_fully_labeled_set_warns_and_learns_from_its_labels() -> None:
+    with pytest.warns(UserWarning, match="every row has a label"):
+        clf = SemiVAEClassifier(epochs=20).fit(BLOBS, TRUTH)
+    assert clf.score(BLOBS, TRUTH) > 0.85
+    np.testing.assert_array_equal(clf.transduction_, TRUTH)
+
+
+# --- images ---
+
+
+def image_labels(n: int) -> np.ndarray:
+    return np.where(np.arange(n) < 12, np.arange(n) % 3, -1)
+
+
+@pytest.mark.parametrize(
+    ("x", "event"),
+    [
+        (IMAGES, (1, 8, 8)),
+        (IMAGES[:, None], (1, 8, 8)),
+        (IMAGES[..., None], (1, 8, 8)),
+        (np.repeat(IMAGES[..., None], 3, 3), (3, 8, 8)),
+    ],
+    ids=["NHW", "NCHW", "NHWC", "colour"],
+)
+def test_images_of_every_layout(x: np.ndarray, event: tuple[int, ...]) -> None:
+    clf = SemiVAEClassifier(epochs=1).fit(x, image_labels(60))
+    assert clf.predictor_.event == event
+    assert clf.n_features_in_ == np.prod(event)
+    assert clf.predict_proba(x[:5]).shape == (5, 3)
+    samples = clf.sample(4)
+    assert samples.shape == (4, *event)
+    assert samples.min() >= 0
+    assert samples.max() <= 16
+
+
+def test_channels_last_settles_what_the_shape_does_not() -> None:
+    x = np.random.default_rng(0).random((20, 8, 8, 8))
+    y = image_labels(20)
+    with pytest.raises(InputError, match="say which with channels_last"):
+        SemiVAEClassifier(epochs=1).fit(x, y)
+    first = SemiVAEClassifier(epochs=1, channels_last=False).fit(x, y)
+    last = SemiVAEClassifier(epochs=1, channels_last=True).fit(np.moveaxis(x, 1, 3), y)
+    np.testing.assert_allclose(
+        first.predict_proba(x), last.predict_proba(np.moveaxis(x, 1, 3)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "largest"),
+    [(IMAGES.astype(np.uint8), 255.0), (IMAGES / 16, 1.0), (IMAGES, 16.0), (IMAGES / 32, 1.0)],
+    ids=["uint8", "to 1", "to 16", "to 0.5"],
+)
+def test_pixels_are_mapped_to_0_to_1(x: np.ndarray, largest: float) -> None:
+    clf = SemiVAEClassifier(epochs=1).fit(x, image_labels(60))
+    assert float(clf.predictor_.scaling.scale) == largest
+    assert float(clf.predictor_.scaling.shift) == 0.0
+
+
+# --- save, load, pickle, copies ---
+
+
+def same_predictions(a: SemiVAEClassifier, b: SemiVAEClassifier, x: np.ndarray) -> None:
+    for method in ("predict", "predict_proba", "transform", "score_samples"):
+        np.testing.assert_array_equal(getattr(a, method)(x), getattr(b, method)(x))
+    np.testing.assert_array_equal(a.sample(6, seed=2), b.sample(6, seed=2))
+    assert a.classes_.tolist() == b.classes_.tolist()
+    assert a.classes_.dtype.kind == b.classes_.dtype.kind
+    assert a.get_params() == b.get_params()
+    assert a.history_ == b.history_
+
+
+@pytest.mark.parametrize("names", [(0, 1, 2), ("a", "bb", "ccc"), (-7, 3, 100)], ids=str)
+def test_save_and_load(tmp_path: Path, names: tuple[Any, ...]) -> None:
+    y = [names[k] if k >= 0 else -1 for k in Y]
+    clf = SemiVAEClassifier(epochs=np.int64(2), beta=np.float32(0.5), random_state=3)
+    clf.fit(BLOBS, y).save(tmp_path / "run")
+    loaded = SemiVAEClassifier.load(tmp_path / "run")
+    same_predictions(clf, loaded, BLOBS)
+    assert loaded.n_features_in_ == 4
+    assert loaded.recipe_ == clf.recipe_
+    files = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert files == ["config.json", "metrics.jsonl", "model.safetensors"]
+
+
+def test_images_survive_save_and_load(tmp_path: Path) -> None:
+    clf = SemiVAEClassifier(epochs=1).fit(IMAGES, image_labels(60))
+    clf.save(str(tmp_path / "run"))
+    same_predictions(clf, SemiVAEClassifier.load(str(tmp_path / "run")), IMAGES)
+
+
+def test_a_run_of_the_command_line_can_be_loaded(tmp_path: Path) -> None:
+    settings = ("network=mlp", "training.unlabeled_rows=300")
+    request = runs.Request(
+        "digits", labels=20, rows=200, settings=settings, epochs=2, baseline=False
+    )
+    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    finished = runs.run(prepared, tmp_path / "run", Hooks(), Hooks())
+    clf = SemiVAEClassifier.load(tmp_path / "run")
+    assert clf.classes_.tolist() == [str(k) for k in range(10)]
+    assert len(clf.history_) == 2
+    x_test = prepared.arrays.x_test
+    assert x_test is not None
+    expected = finished.trained.predictor.predict_proba(x_test)
+    np.testing.assert_array_equal(clf.predict_proba(x_test), expected)
+
+
+def test_saving_into_a_folder_that_holds_something_is_refused(
+    tmp_path: Path, fitted: SemiVAEClassifier
+) -> None:
+    write_text(tmp_path / "mine", "mine")
+    with pytest.raises(InputError, match="exists and is not an empty folder"):
+        fitted.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(InputError, match="is not a run"):
+        SemiVAEClassifier.load(tmp_path)
+
+
+def test_pickle_and_deepcopy_keep_a_fitted_estimator(fitted: SemiVAEClassifier) -> None:
+    same_predictions(fitted, pickle.loads(pickle.dumps(fitted)), BLOBS)
+    same_predictions(fitted, copy.deepcopy(fitted), BLOBS)
+
+
+def test_clone_and_get_params(fitted: SemiVAEClassifier) -> None:
+    assert SemiVAEClassifier().get_params() == {
+        "recipe": "auto",
+        "alpha": None,
+        "beta": None,
+        "gamma": None,
+        "epsilon": None,
+        "epochs": None,
+        "random_state": 0,
+        "channels_last": None,
+    }
+    copied = clone(fitted)
+    assert copied.get_params() == fitted.get_params()
+    with pytest.raises(NotFittedError):
+        copied.predict(BLOBS)
+
+
+def test_in_a_pipeline_and_a_grid() -> None:
+    pipeline = make_pipeline(StandardScaler(), SemiVAEClassifier(epochs=15)).fit(BLOBS, Y)
+    assert pipeline.score(BLOBS, TRUTH) > 0.85
+    assert pipeline.transform(BLOBS).shape[0] == 120
+    grid = GridSearchCV(SemiVAEClassifier(epochs=2), {"beta": np.array([0.0, 1.0])}, cv=2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "every row has a label")
+        grid.fit(BLOBS[:40], TRUTH[:40])
+    assert grid.best_params_["beta"] in (0.0, 1.0)
+
+
+# --- names of columns ---
+
+
+class Frame:
+    """What scikit-learn needs of a data frame: the interchange protocol's names, and an array."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.shape = BLOBS.shape
+
+    def __len__(self) -> int:
+        return len(BLOBS)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return BLOBS.copy()
+
+    def __dataframe__(self) -> "Frame":
+        return self
+
+    def column_names(self) -> Iterator[str]:
+        return iter(self.names)
+
+
+def test_names_of_columns_are_kept_compared_and_saved(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    clf = SemiVAEClassifier(epochs=1).fit(Frame(names), Y)
+    assert clf.feature_names_in_.tolist() == names
+    clf.predict(Frame(names))
+    with pytest.raises(InputError, match="feature names should match"):
+        clf.predict(Frame(["b", "a", "c", "d"]))
+    clf.save(tmp_path / "run")
+    loaded = SemiVAEClassifier.load(tmp_path / "run")
+    assert loaded.feature_names_in_.tolist() == names
+    loaded.predict(Frame(names))
+    assert not hasattr(blobs_fit(epochs=1), "feature_names_in_")
+
+
+# --- bad input ---
+
+
+def bad(values: Any, row: int = 3) -> np.ndarray:
+    x = BLOBS.copy()
+    x[row, 1] = values
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (bad(np.nan), "X contains 1 NaN and 0 infinite values, the first in row 3"),
+        (bad(np.inf), "X contains 0 NaN and 1 infinite"),
+        (BLOBS[:0], "X has no rows"),
+        (BLOBS[:, :0], r"0 feature\(s\)"),
+        (BLOBS[:, 0], r"X has shape \(120,\)"),
+        (np.zeros((120, 2, 2, 2, 2)), "X has shape"),
+        (np.zeros((120, 4, 4, 4)), "could be neither"),
+        (np.zeros((120, 3, 4, 3)), "could be either"),
+        (BLOBS.astype(str), "features must be numbers"),
+        (BLOBS.astype(object), "features must be numbers"),
+        (BLOBS + 1j, "Complex data not supported"),
+        (np.ma.masked_array(BLOBS), "masked array"),
+        ([[1.0, 2.0], [3.0]], "cannot be read as one array of numbers"),
+        (BLOBS[:-1], "X has 119 rows and y has 120: give one label per row"),
+        (np.zeros((120, 8, 8)) - 1.0, "images hold -1: give pixels from 0 up"),
+    ],
+)
+def test_features_that_cannot_be_used(x: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        SemiVAEClassifier(epochs=1).fit(x, Y)
+    assert isinstance(caught.value, ValueError)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.full(120, -1), "y has no labeled row"),
+        (np.where(Y < 0, -1, 1), "one class only, 1: .*-1 means unlabeled here"),
+        (np.where(TRUTH == 1, 1, -1), "recode the two classes"),
+        (Y[:-1], "X has 120 rows and y has 119"),
+        (Y[:, None], "give y.ravel"),
+        (np.where(Y < 0, np.nan, Y), "Input y contains NaN"),
+        (np.where(Y < 0, np.inf, Y), "Input y contains infinity"),
+        (Y + 0.5, "not a whole number"),
+        (np.array([*"ab", -1] * 40), 'y holds the text "-1"'),
+        ([*"ab", 1] * 40, "give all labels as text or all as whole numbers"),
+        (None, "1d array"),
+    ],
+)
+def test_labels_that_cannot_be_used(y: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SemiVAEClassifier(epochs=1).fit(BLOBS, y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"recipe": "papr"}, "papr: choose one of auto, paper-m2"),
+        ({"epochs": 0}, "epochs=0: give a whole number from 1"),
+        ({"epochs": 1.5}, "epochs=1.5: give a whole number from 1"),
+        ({"epochs": "3"}, "epochs='3'"),
+        ({"random_state": None}, "random_state=None: give a whole number from 0"),
+        ({"random_state": -1}, "random_state=-1"),
+        ({"alpha": "big"}, "alpha='big': give a finite number, or None for the recipe's"),
+        ({"beta": float("nan")}, "beta=nan: give a finite number"),
+        ({"gamma": float("inf")}, "gamma=inf: give a finite number"),
+        ({"recipe": "paper-m2", "beta": 1.0}, "beta is not a symbol of the objective of 'paper-m2'"),
+    ],
+)
+def test_parameters_that_cannot_be_used(parameters: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SemiVAEClassifier(**({"epochs": 1} | parameters)).fit(BLOBS, Y)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 0.7, 1.0])
+def test_an_epsilon_out_of_range_is_an_input_error(epsilon: float) -> None:
+    with pytest.raises(InputError, match="epsilon"):
+        SemiVAEClassifier(epochs=1, epsilon=epsilon).fit(BLOBS, Y)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform", "score_samples"])
+def test_rows_of_another_width_are_refused(method: str, fitted: SemiVAEClassifier) -> None:
+    with pytest.raises(InputError, match="X has 5 features, but SemiVAEClassifier is expecting 4"):
+        getattr(fitted, method)(np.zeros((3, 5)))
+    with pytest.raises(InputError, match="NaN"):
+        getattr(fitted, method)(bad(np.nan))
+    with pytest.raises(InputError, match=r"rows of shape \(1, 2, 2\); this model reads \(4,\)"):
+        getattr(fitted, method)(np.zeros((3, 2, 2)))
+
+
+def test_images_of_another_size_are_refused() -> None:
+    clf = SemiVAEClassifier(epochs=1).fit(IMAGES, image_labels(60))
+    with pytest.raises(InputError, match=r"rows of shape \(1, 4, 4\); this model reads"):
+        clf.predict(IMAGES[:, :4, :4])
+    with pytest.raises(InputError, match=r"rows of shape \(64,\); this model reads \(1, 8, 8\)"):
+        clf.predict(IMAGES.reshape(60, 64))
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "y", "words"),
+    [
+        (0, None, "n_samples=0: ask for at least 1"),
+        (1, 3, r"y=3 is no class: choose from \[0, 1, 2\]"),
+        (1, -1, "y=-1 is no class"),
+        (1, 0.5, "y=0.5 is no class"),
+        (1, "cat", "y='cat' is no class"),
+        (2, [0, 7], "y=7 is no class"),
+        (3, [0, 1], r"y has shape \(2,\): give one class, or 3 of them"),
+        (1, [[0]], "y has shape"),
+    ],
+)
+def test_samples_that_cannot_be_drawn(
+    n_samples: int, y: Any, words: str, fitted: SemiVAEClassifier
+) -> None:
+    with pytest.raises(InputError, match=words):
+        fitted.sample(n_samples, y=y)
+
+
+def test_a_longer_name_is_not_cut_to_that_of_a_class() -> None:
+    names = np.array(["cat", "dog", "emu"], dtype=object)
+    clf = SemiVAEClassifier(epochs=1).fit(BLOBS, np.where(Y < 0, None, names[TRUTH]))
+    with pytest.raises(InputError, match="y='catalogue' is no class"):
+        clf.sample(1, y="catalogue")
+
+
+def test_before_fit_every_method_says_so(tmp_path: Path) -> None:
+    clf = SemiVAEClassifier()
+    for method in ("predict", "predict_proba", "transform", "score_samples"):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            getattr(clf, method)(BLOBS)
+    with pytest.raises(NotFittedError):
+        clf.sample()
+    with pytest.raises(NotFittedError):
+        clf.save(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,141 @@
+"""A specification becomes the paper's objective: alpha's rule, the weights, the terms and signs."""
+
+import pytest
+
+from semivae import terms
+from semivae.labels import Enumerated, LabelRule, Relaxed
+from semivae.objective_specs import (
+    Equation8,
+    Kingma2014,
+    ObjectiveSpec,
+    OptimizedELBO,
+    OptimizedLabeled,
+)
+from semivae.objectives import Objective, balanced, dataset, sums
+from semivae.schedules import Ramp, Weight
+from semivae.streams import LABELED, UNLABELED
+
+N_LABELED, N_UNLABELED = 100, 900
+
+
+def weights_of(
+    spec: ObjectiveSpec, rule: LabelRule = Enumerated()
+) -> dict[str, Weight]:
+    """Every term of the objective by name, with the signed weight with which it counts in J."""
+    objective = spec.build(N_LABELED, N_UNLABELED, rule)
+    return {part.term.key: part.weight for total in objective.sums for part in total.parts}
+
+
+def test_equation_8_is_the_two_bounds_and_alpha_log_q() -> None:
+    assert weights_of(Equation8(alpha=7.0)) == {
+        "labeled/reconstruction": 1.0,
+        "labeled/latent_kl": -1.0,
+        "labeled/label_kl": -1.0,
+        "labeled/label_log_likelihood": 7.0,
+        "unlabeled/reconstruction": 1.0,
+        "unlabeled/latent_kl": -1.0,
+        "unlabeled/label_kl": -1.0,
+    }
+
+
+def test_optimized_elbo_adds_information_and_takes_entropy_and_divergences_off() -> None:
+    spec = OptimizedELBO(alpha=7.0, beta=2.0, gamma=3.0, epsilon=0.01)
+    assert weights_of(spec) == {
+        "labeled/reconstruction": 1.0,
+        "labeled/latent_kl": -1.0,
+        "labeled/prior_kl": -1.0,
+        "labeled/forward_label_kl": -1.0,
+        "labeled/label_log_likelihood": 7.0,
+        "unlabeled/reconstruction": 1.0,
+        "unlabeled/latent_kl": -1.0,
+        "unlabeled/label_kl": -1.0,
+        "unlabeled/mutual_information": 3.0,
+        "unlabeled/classifier_entropy": -2.0,
+    }
+
+
+def test_the_optimized_labeled_sum_reads_the_labeled_stream_alone() -> None:
+    objective = OptimizedLabeled(0.01).build(N_LABELED, N_UNLABELED, Enumerated())
+    assert objective.streams == (LABELED,)
+    assert weights_of(OptimizedLabeled(0.01)) == {
+        "labeled/reconstruction": 1.0,
+        "labeled/latent_kl": -1.0,
+        "labeled/prior_kl": -1.0,
+        "labeled/forward_label_kl": -1.0,
+    }
+
+
+@pytest.mark.parametrize("spec", [Equation8(), OptimizedELBO()], ids=["equation_8", "optimized"])
+@pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(100, 900), (50, 1297), (10, 0)])
+def test_alpha_none_is_kingmas_rule(
+    spec: ObjectiveSpec, n_labeled: int, n_unlabeled: int
+) -> None:
+    objective = spec.build(n_labeled, n_unlabeled, Enumerated())
+    assert objective.labeled is not None
+    alphas = [w for w, term in objective.labeled.parts if term.name == "label_log_likelihood"]
+    assert alphas == [pytest.approx(0.1 * (n_labeled + n_unlabeled) / n_labeled)]
+
+
+def test_kingma_2014_weighs_the_streams_by_their_share_and_log_q_by_a_tenth() -> None:
+    weights = weights_of(Kingma2014())
+    assert weights["labeled/reconstruction"] == pytest.approx(0.1)
+    assert weights["unlabeled/reconstruction"] == pytest.approx(0.9)
+    assert weights["unlabeled/latent_kl"] == pytest.approx(-0.9)
+    assert weights["labeled/label_log_likelihood"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "labeled", "unlabeled"),
+    [(balanced, 1.0, 1.0), (dataset, 0.1, 0.9), (sums, 100.0, 900.0)],
+    ids=["balanced", "dataset", "sums"],
+)
+@pytest.mark.parametrize("spec", [Equation8, OptimizedELBO])
+def test_a_weighting_scales_each_whole_stream(
+    spec: type, weighting: object, labeled: float, unlabeled: float
+) -> None:
+    plain = weights_of(spec(alpha=7.0))
+    weighted = weights_of(spec(alpha=7.0, weighting=weighting))
+    for name, weight in plain.items():
+        factor = labeled if name.startswith(LABELED) else unlabeled
+        assert weighted[name] == pytest.approx(factor * weight)
+
+
+@pytest.mark.parametrize("rule", [Enumerated(), Relaxed(0.3)], ids=["enumerated", "relaxed"])
+@pytest.mark.parametrize("spec", [Equation8(), Kingma2014(), OptimizedELBO()], ids=type)
+def test_the_label_rule_stands_for_y_on_unlabeled_rows_only(
+    spec: ObjectiveSpec, rule: LabelRule
+) -> None:
+    objective: Objective = spec.build(N_LABELED, N_UNLABELED, rule)
+    assert objective.unlabeled is not None
+    rules = {part.term.rule for part in objective.unlabeled.parts if hasattr(part.term, "rule")}
+    assert rules == {rule}
+    assert objective.streams == (LABELED, UNLABELED)
+
+
+def test_divergence_and_information_are_the_ones_given() -> None:
+    spec = OptimizedELBO(
+        epsilon=0.01, label_divergence=terms.ReverseLabelKL, information=terms.MutualInformation
+    )
+    objective = spec.build(N_LABELED, N_UNLABELED, Enumerated())
+    found = [part.term for total in objective.sums for part in total.parts]
+    assert terms.ReverseLabelKL(0.01) in found
+    assert terms.MutualInformation() in found
+    assert terms.RunningMutualInformation() not in found
+
+
+def test_a_ramp_stays_a_ramp_with_the_sign_of_its_term() -> None:
+    ramp = Ramp(0.0, 30.0, 0.5)
+    weights = weights_of(OptimizedELBO(alpha=ramp, beta=ramp, gamma=ramp))
+    assert weights["labeled/label_log_likelihood"] == ramp
+    assert weights["unlabeled/mutual_information"] == ramp
+    assert weights["unlabeled/classifier_entropy"] == Ramp(0.0, -30.0, 0.5)
+
+
+def test_reverse_divergence_without_smoothing_is_an_error_when_built() -> None:
+    spec = OptimizedELBO(epsilon=0.0, label_divergence=terms.ReverseLabelKL)
+    with pytest.raises(ValueError, match="give epsilon > 0"):
+        spec.build(N_LABELED, N_UNLABELED, Enumerated())
+
+
+def test_specifications_are_hashable_values() -> None:
+    assert len({Equation8(), Equation8(1.0), Equation8(1), Kingma2014(), OptimizedELBO()}) == 4

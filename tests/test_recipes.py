@@ -1,0 +1,139 @@
+"""The literal recipes are what the paper and design.md section 4 say; `auto` fits its data."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from semivae.errors import InputError
+from semivae.labels import Enumerated, Relaxed
+from semivae.models.networks import MLP, KingmaMLP, PaperCNN
+from semivae.models.specs import Binarized, Conditional, Factorized, Gaussian
+from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
+from semivae.optimizers import Adam, Constant
+from semivae.recipes import RECIPES, DataFacts, Recipe, named_recipe
+
+MNIST = DataFacts((1, 28, 28), 1000, 59_000, 10)
+CIFAR10 = DataFacts((3, 32, 32), 1000, 49_000, 10)
+DIGITS = DataFacts((1, 8, 8), 50, 1297, 10)
+TABLE = DataFacts((6,), 20, 400, 3)
+EVERY_FACTS = {"mnist": MNIST, "cifar10": CIFAR10, "digits": DIGITS, "table": TABLE}
+LITERAL = ["paper-m2", "paper-optimized"]
+
+
+def build(name: str, facts: DataFacts) -> Recipe:
+    return named_recipe(name).build(facts)
+
+
+@pytest.mark.parametrize("name", LITERAL)
+@pytest.mark.parametrize("facts", [MNIST, CIFAR10, DIGITS], ids=["mnist", "cifar10", "digits"])
+def test_a_literal_recipe_is_what_the_paper_says(name: str, facts: DataFacts) -> None:
+    recipe = build(name, facts)
+    assert recipe.network == PaperCNN(latent=50)
+    assert recipe.family == Factorized()
+    assert isinstance(recipe.likelihood, Gaussian)
+    assert isinstance(recipe.labels, Relaxed)
+    training = recipe.training
+    assert training.optimizer == Adam(1e-3)
+    assert training.learning_rate == Constant()
+    assert (training.labeled_rows, training.unlabeled_rows) == (128, 128)
+    assert 1 <= training.epochs <= 50
+
+
+def test_the_two_literal_recipes_differ_only_in_the_objective() -> None:
+    m2, optimized = (build(name, MNIST) for name in LITERAL)
+    assert isinstance(m2.objective, Equation8)
+    assert isinstance(optimized.objective, OptimizedELBO)
+    assert dataclasses.replace(optimized, objective=m2.objective) == m2
+    assert optimized.objective.alpha == m2.objective.alpha
+    assert optimized.objective.weighting is m2.objective.weighting
+    assert optimized.objective.beta != 0
+    assert optimized.objective.gamma != 0
+    assert optimized.objective.epsilon > 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "flat"), [(MNIST, 3136), (CIFAR10, 4096)], ids=["mnist", "cifar10"]
+)
+def test_a_literal_model_has_the_layers_of_sections_2_10_and_2_11(
+    facts: DataFacts, flat: int
+) -> None:
+    model = build("paper-m2", facts).model.build(facts.event, torch.zeros(10), 0)
+    convolutions = [m.out_channels for m in model.trunk.modules() if isinstance(m, nn.Conv2d)]
+    transposed = [
+        m.out_channels for m in model.decoder.modules() if isinstance(m, nn.ConvTranspose2d)
+    ]
+    widths = [m.out_features for m in model.decoder.modules() if isinstance(m, nn.Linear)]
+    assert convolutions == [32, 64]
+    assert transposed == [32, facts.event[0]]
+    assert model.latent.mean.in_features == 512
+    assert model.latent_size == 50
+    assert flat in widths
+    assert 512 in widths
+    y = torch.eye(10)[:2]
+    assert model.decode(torch.zeros(2, 50), y).shape == (2, *facts.event)
+
+
+def test_kingma_m2_is_as_published() -> None:
+    recipe = build("kingma-m2", MNIST)
+    assert recipe.network == KingmaMLP(hidden=500, latent=50)
+    assert recipe.family == Conditional()
+    assert recipe.likelihood == Binarized()
+    assert recipe.labels == Enumerated()
+    assert recipe.objective == Kingma2014()
+    assert recipe.training.optimizer == Adam(3e-4)
+
+
+def test_auto_takes_the_papers_network_for_images_and_an_mlp_for_tables() -> None:
+    image, table = build("auto", MNIST), build("auto", TABLE)
+    assert isinstance(image.network, PaperCNN)
+    assert isinstance(table.network, MLP)
+    # Columns of a table are standardized, not in [0, 1]: no Bernoulli.
+    assert not hasattr(image.likelihood, "sigma")
+    assert hasattr(table.likelihood, "initial")
+
+
+def test_auto_is_at_most_12_one_cycle_passes_over_many_rows() -> None:
+    for facts in (MNIST, CIFAR10):
+        training = build("auto", facts).training
+        assert training.epochs <= 12
+        assert training.learning_rate(1.0) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 127, 128, 129, 1297, 10_000, 10_001, 10**7])
+def test_auto_trains_at_least_one_epoch_on_any_number_of_rows(rows: int) -> None:
+    facts = DataFacts((1, 8, 8), 50, rows, 10)
+    assert build("auto", facts).training.epochs >= 1
+
+
+@pytest.mark.parametrize("facts", EVERY_FACTS.values(), ids=EVERY_FACTS)
+@pytest.mark.parametrize("name", ["auto", "paper-m2", "kingma-m2"])
+def test_the_supervised_only_run_takes_about_1500_steps(name: str, facts: DataFacts) -> None:
+    baseline = build(name, facts).baseline
+    steps_per_epoch = -(-facts.n_labeled // min(baseline.labeled_rows, facts.n_labeled))
+    assert baseline.epochs * steps_per_epoch == pytest.approx(1500, rel=0.02)
+
+
+def test_every_side_of_a_comparison_has_the_same_baseline() -> None:
+    assert len({build(name, MNIST).baseline for name in RECIPES}) == 1
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("facts", EVERY_FACTS.values(), ids=EVERY_FACTS)
+def test_a_recipe_is_a_hashable_value_of_the_facts(name: str, facts: DataFacts) -> None:
+    assert build(name, facts) == build(name, facts)
+    assert hash(build(name, facts)) == hash(build(name, facts))
+
+
+def test_every_recipe_says_what_it_is_for_in_a_line() -> None:
+    for recipe in RECIPES.values():
+        assert recipe.summary
+        assert "\n" not in recipe.summary
+
+
+def test_an_unknown_recipe_is_an_error_that_lists_the_names() -> None:
+    with pytest.raises(InputError) as caught:
+        named_recipe("papr-m2")
+    expected = "--recipe papr-m2: choose one of auto, paper-m2, paper-optimized, kingma-m2"
+    assert str(caught.value) == expected

@@ -1,0 +1,474 @@
+"""`semivae fit` without the printing: errors before anything is written, and exact resumption."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from semivae import runs
+from semivae.data.datasets import load
+from semivae.data.splits import LabelSplit
+from semivae.errors import InputError
+from semivae.fitting import Hooks
+from semivae.labels import Relaxed
+from semivae.models.m2 import M2
+from semivae.objective_specs import Equation8
+from semivae.runs import Request
+from semivae.rundir import read_metrics
+from semivae.training import EpochLog, Snapshot
+
+SMALL = Request(
+    "digits",
+    labels=20,
+    rows=300,
+    settings=("network.latent=4", "labels=relaxed", "training.unlabeled_rows=100"),
+    epochs=4,
+    baseline=False,
+)
+
+
+def npz(path: Path, **arrays: Any) -> str:
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def images(n: int = 30) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 8, 8)).astype(np.uint8)
+
+
+# --- prepare ---
+
+
+def test_prepare_keeps_so_many_labels_balanced_and_hides_the_rest() -> None:
+    prepared = runs.prepare(Request("digits", labels=50, seed=3))
+    y, split = prepared.training_set.y, prepared.split
+    np.testing.assert_array_equal(np.flatnonzero(y >= 0), split.labeled)
+    np.testing.assert_array_equal(np.bincount(y[y >= 0]), np.full(10, 5))
+    np.testing.assert_array_equal(y[split.labeled], load("digits").y[split.labeled])
+    assert prepared.training_set.facts == ((1, 8, 8), 50, 1297, 10)
+    assert prepared.training_set.scaling.scale == 16.0
+
+
+def test_validation_labels_are_counted_and_never_trained_on() -> None:
+    plain = runs.prepare(Request("digits", labels=50, seed=3))
+    prepared = runs.prepare(Request("digits", labels=50, seed=3, validation=40))
+    assert prepared.split.n_labels_used_to_choose == 40
+    np.testing.assert_array_equal(prepared.training_set.y, plain.training_set.y)
+    assert (prepared.training_set.y[prepared.split.validation] == -1).all()
+
+
+def test_rows_takes_a_balanced_part_of_the_training_rows_and_the_whole_test_set() -> None:
+    prepared = runs.prepare(Request("digits", labels=20, rows=300))
+    assert prepared.training_set.facts == ((1, 8, 8), 20, 280, 10)
+    np.testing.assert_array_equal(np.bincount(prepared.arrays.y), np.full(10, 30))
+    assert prepared.arrays.x_test is not None
+    assert len(prepared.arrays.x_test) == 450
+    full = load("digits").x
+    assert all((row == full).all((1, 2, 3)).any() for row in prepared.arrays.x[:5])
+
+
+def test_no_label_count_keeps_every_label_that_is_there(tmp_path: Path) -> None:
+    y = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
+    prepared = runs.prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
+    np.testing.assert_array_equal(prepared.training_set.y, y)
+    np.testing.assert_array_equal(prepared.split.labeled, np.arange(12))
+
+
+def test_requests_change_the_recipe_in_order() -> None:
+    prepared = runs.prepare(
+        Request(
+            "digits",
+            labels=20,
+            objective="equation_8",
+            settings=("objective.alpha=7", "labels=relaxed", "labels.tau=0.3", "objective.alpha=8"),
+            epochs=5,
+        )
+    )
+    assert prepared.recipe.objective == Equation8(alpha=8.0)
+    assert prepared.recipe.labels == Relaxed(0.3)
+    assert prepared.recipe.training.epochs == 5
+
+
+def test_preparing_trains_nothing_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs.prepare(SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": 9}, "9 is fewer labels than classes: give at least 10"),
+        ({"labels": 0}, "fewer labels than classes"),
+        ({"labels": 5000}, "labeled rows, and .* are needed for 5000 labels"),
+        ({"labels": 20, "rows": 5}, "fewer labels than classes"),
+        ({"labels": 20, "validation": 5000}, "5000 validation labels"),
+        ({"labels": 20, "validation": -1}, "n_validation=-1"),
+        ({"labels": 20, "seed": -1}, "seed=-1"),
+        ({"data": "digit"}, "there is no data set and no file 'digit': give one of digits, mnist"),
+        ({"recipe": "papr"}, "--recipe papr: choose one of auto, "),
+        ({"objective": "vae"}, "objective=vae: choose one of equation_8"),
+        ({"settings": ("objective.beta",)}, "--set objective.beta: write KEY=VALUE"),
+        ({"settings": ("objective.delta=1",)}, "there is no 'delta' here, only alpha, beta"),
+        ({"settings": ("objective.alpha=x",)}, "not a value like 100.0"),
+        ({"epochs": 0}, "--epochs 0: give at least 1"),
+        ({"settings": ("training.epochs=-3",)}, "--epochs -3: give at least 1"),
+        ({"max_minutes": 0.0}, "--max-minutes 0: give more than 0"),
+        ({"max_minutes": float("nan")}, "--max-minutes nan"),
+        (
+            {"settings": ("objective.label_divergence=reverse", "objective.epsilon=0")},
+            "give epsilon > 0",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        runs.prepare(replace(Request("digits", labels=20), **change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "objective.epsilon=0.95",
+        "objective.epsilon=-0.1",
+        "training.labeled_rows=0",
+        "training.unlabeled_rows=0",
+        "training.unlabeled_rows=-5",
+        "network.latent=0",
+        "training.optimizer.peak=-1",
+        "training.average=2",
+    ],
+)
+def test_a_symbol_out_of_range_fails_before_anything_is_written(setting: str) -> None:
+    with pytest.raises(InputError):
+        runs.prepare(Request("digits", labels=20, settings=(setting,)))
+
+
+def test_a_temperature_of_zero_fails_before_anything_is_written() -> None:
+    request = Request("digits", labels=20, settings=("labels=relaxed", "labels.tau=0"))
+    with pytest.raises(InputError):
+        runs.prepare(request)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (np.full(30, -1), "no labeled row"),
+        (np.where(np.arange(30) < 5, 0, -1), "one class only"),
+        (np.where(np.arange(30) % 2, 1, -1), "-1 means unlabeled here"),
+        (np.zeros(29, int), "one class only|29 labels"),
+        (np.arange(30) + 0.5, "not a whole number"),
+        (np.full(30, np.nan), "NaN"),
+    ],
+    ids=["none", "one class", "-1 as a class", "length", "measurements", "nan"],
+)
+def test_labels_that_cannot_be_used(y: np.ndarray, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        runs.prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
+
+
+def test_images_that_cannot_be_used(tmp_path: Path) -> None:
+    y = np.arange(30) % 3
+    for X, words in [
+        (images().astype(float), "give uint8 images"),
+        (images().reshape(30, 1, 8, 8)[:, :, :, :3].repeat(3, 1), "channels_last"),
+        (images()[:0], "0 sample|no rows|images with"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            runs.prepare(Request(npz(tmp_path / "a.npz", X=X, y=y)))
+    (tmp_path / "foreign.npz").write_bytes(b"\x89PNG\r\n\x1a\n" * 10)
+    with pytest.raises(InputError, match="is not an .npz file"):
+        runs.prepare(Request(str(tmp_path / "foreign.npz")))
+
+
+# --- a whole run ---
+
+
+def state_of(folder: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def without_seconds(folder: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(folder)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class KillError(Exception):
+    """Stands for a kill."""
+
+
+class KilledAfter(Hooks):
+    """Stops the run at the first step after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
+
+    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+        self.left -= 1
+
+    def on_step(self, step: int, steps: int) -> None:
+        if self.left == 0:
+            raise KillError
+
+
+def finish(request: Request, folder: Path) -> runs.Finished:
+    prepared = runs.start(runs.prepare(request), folder)
+    return runs.run(prepared, folder, Hooks(), Hooks())
+
+
+def cut(request: Request, folder: Path, epochs: int) -> None:
+    prepared = runs.start(runs.prepare(request), folder)
+    with pytest.raises(KillError):
+        runs.run(prepared, folder, KilledAfter(epochs), Hooks())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Request], Path]:
+    """The folder of the uninterrupted run of a request, made once."""
+    made: dict[Request, Path] = {}
+
+    def folder(request: Request) -> Path:
+        if request not in made:
+            made[request] = tmp_path_factory.mktemp("whole") / "run"
+            finish(request, made[request])
+        return made[request]
+
+    return folder
+
+
+AVERAGED = replace(SMALL, settings=(*SMALL.settings, "training.average=0.5"))
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 3])
+@pytest.mark.parametrize("request_", [SMALL, AVERAGED], ids=["last weights", "average"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    request_: Request, epochs: int, tmp_path: Path, whole: Callable[[Request], Path]
+) -> None:
+    """With the CNN; the average starts with the third of four epochs, so 1 is before, 3 inside."""
+    expected, folder = whole(request_), tmp_path / "run"
+    cut(request_, folder, epochs)
+    assert "model.safetensors" not in names(folder)
+    prepared, model, snapshot = runs.resume(folder)
+    assert (snapshot is None) == (epochs == 0)
+    finished = runs.run(prepared, folder, Hooks(), Hooks(), model, snapshot)
+    ours, theirs = state_of(folder), state_of(expected)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert without_seconds(folder) == without_seconds(expected)
+    assert [line["epoch"] for line in finished.history] == [1, 2, 3, 4]
+    assert names(folder) == names(expected)
+    texts = [(each / "config.json").read_text() for each in (folder, expected)]
+    assert texts[0] == texts[1]
+
+
+def test_the_average_changes_the_weights_but_not_the_history(
+    whole: Callable[[Request], Path],
+) -> None:
+    plain, averaged = whole(SMALL), whole(AVERAGED)
+    assert without_seconds(plain) == without_seconds(averaged)
+    ours, theirs = state_of(plain), state_of(averaged)
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_run_cut_twice_with_a_metrics_line_cut_short(
+    tmp_path: Path, whole: Callable[[Request], Path]
+) -> None:
+    folder = tmp_path / "run"
+    cut(SMALL, folder, 1)
+    prepared, model, snapshot = runs.resume(folder)
+    with pytest.raises(KillError):
+        runs.run(prepared, folder, KilledAfter(1), Hooks(), model, snapshot)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "st')  # killed while it was writing
+    prepared, model, snapshot = runs.resume(folder)
+    assert snapshot is not None
+    assert snapshot.epoch == 2
+    finished = runs.run(prepared, folder, Hooks(), Hooks(), model, snapshot)
+    assert without_seconds(folder) == without_seconds(whole(SMALL))
+    ours, theirs = state_of(folder), state_of(whole(SMALL))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert finished.summary(folder)["epochs"] == 4
+    assert finished.trained.train_seconds > 0
+
+
+def test_metrics_written_after_the_last_checkpoint_are_trained_again(
+    tmp_path: Path, whole: Callable[[Request], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the line of an epoch and its checkpoint."""
+    folder = tmp_path / "run"
+    prepared = runs.start(runs.prepare(SMALL), folder)
+    save = runs.rundir.save_checkpoint
+
+    def killed(to: Path, model: M2, snapshot: Snapshot) -> None:
+        if snapshot.epoch == 3:
+            raise KillError
+        save(to, model, snapshot)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.rundir, "save_checkpoint", killed)
+        with pytest.raises(KillError):
+            runs.run(prepared, folder, Hooks(), Hooks())
+    assert len(read_metrics(folder)) == 3
+    prepared, model, snapshot = runs.resume(folder)
+    runs.run(prepared, folder, Hooks(), Hooks(), model, snapshot)
+    assert without_seconds(folder) == without_seconds(whole(SMALL))
+
+
+def test_a_run_killed_before_its_model_was_saved_only_saves_it(
+    tmp_path: Path, whole: Callable[[Request], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All epochs are done and checkpointed, the averaged model is not written yet."""
+    folder = tmp_path / "run"
+    prepared = runs.start(runs.prepare(AVERAGED), folder)
+
+    def killed(*arguments: object) -> None:
+        raise KillError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "test_report", killed)
+        with pytest.raises(KillError):
+            runs.run(prepared, folder, Hooks(), Hooks())
+    prepared, model, snapshot = runs.resume(folder)
+    runs.run(prepared, folder, Hooks(), Hooks(), model, snapshot)
+    ours, theirs = state_of(folder), state_of(whole(AVERAGED))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert without_seconds(folder) == without_seconds(whole(AVERAGED))
+
+
+def test_the_run_directory_holds_what_the_design_lists(
+    tmp_path: Path, whole: Callable[[Request], Path]
+) -> None:
+    """The report is the command line's; the checkpoint is there while the run is resumable."""
+    folder = tmp_path / "run"
+    prepared = runs.start(runs.prepare(SMALL), folder)
+    assert names(folder) == ["config.json", "split.json"]
+    with pytest.raises(KillError):
+        runs.run(prepared, folder, KilledAfter(1), Hooks())
+    assert names(folder) == [
+        "checkpoint.json",
+        "checkpoint.safetensors",
+        "config.json",
+        "metrics.jsonl",
+        "split.json",
+    ]
+    finished = ["config.json", "metrics.jsonl", "model.safetensors", "split.json"]
+    assert names(whole(SMALL)) == finished
+
+
+def test_the_split_is_recorded(whole: Callable[[Request], Path]) -> None:
+    plain = json.loads((whole(SMALL) / "split.json").read_text())
+    split, expected = LabelSplit.from_json(plain), runs.prepare(SMALL).split
+    for part in ("labeled", "validation", "unlabeled"):
+        np.testing.assert_array_equal(getattr(split, part), getattr(expected, part))
+    assert plain["n_rows"] == 300
+    assert plain["seed"] == 0
+
+
+def test_a_finished_run_cannot_be_resumed(whole: Callable[[Request], Path]) -> None:
+    folder = whole(SMALL)
+    with pytest.raises(InputError) as caught:
+        runs.resume(folder)
+    assert str(caught.value) == f"{folder} is finished: there is nothing to resume"
+
+
+def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a run: config.json cannot be read"):
+        runs.resume(tmp_path)
+
+
+def test_a_run_of_the_python_api_does_not_know_its_data(tmp_path: Path) -> None:
+    runs.start(runs.prepare(SMALL), tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": {"estimator": {}}}))
+    with pytest.raises(InputError, match="was not made by `semivae fit`"):
+        runs.resume(tmp_path / "run")
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(InputError, match="exists and is not an empty folder"):
+        runs.start(runs.prepare(SMALL), tmp_path)
+    assert names(tmp_path) == ["mine"]
+
+
+def test_the_summary_is_the_json_of_the_contract(tmp_path: Path) -> None:
+    request = replace(
+        SMALL, epochs=1, baseline=True, settings=(*SMALL.settings, "baseline.epochs=30")
+    )
+    finished = finish(request, tmp_path / "run")
+    summary = finished.summary(tmp_path / "run")
+    assert set(summary) == {
+        "test_accuracy",
+        "supervised_only_accuracy",
+        "n_labeled",
+        "n_unlabeled",
+        "n_labels_used_to_choose",
+        "train_seconds",
+        "examples_per_second",
+        "epochs",
+        "seed",
+        "recipe",
+        "objective",
+        "run",
+    }
+    assert json.loads(json.dumps(summary)) == summary
+    assert (summary["n_labeled"], summary["n_unlabeled"]) == (20, 280)
+    assert summary["recipe"] == "auto"
+    assert summary["objective"] == "optimized_elbo"
+    assert 0.2 < summary["supervised_only_accuracy"] <= 1
+    assert finished.test is not None
+    assert finished.test.n == 450
+    assert summary["test_accuracy"] == finished.test.accuracy
+
+
+def test_without_a_test_set_the_accuracies_are_null(tmp_path: Path) -> None:
+    y = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
+    data = npz(tmp_path / "a.npz", X=images(), y=y)
+    settings = ("network=mlp", "baseline.epochs=2")
+    request = Request(data, epochs=1, settings=settings)
+    finished = finish(request, tmp_path / "run")
+    summary = finished.summary(tmp_path / "run")
+    assert finished.test is None
+    assert (summary["test_accuracy"], summary["supervised_only_accuracy"]) == (None, None)
+
+
+def test_max_minutes_fixes_the_epochs_in_the_configuration(tmp_path: Path) -> None:
+    request = replace(SMALL, epochs=1000, max_minutes=1e-6)
+    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    assert prepared.recipe.training.epochs == 1
+    again, _, _ = runs.resume(tmp_path / "run")
+    assert again.recipe == prepared.recipe
+
+
+def test_the_test_set_is_read_only_after_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another test set changes the accuracy and not one bit of the model."""
+    accuracies, states = [], []
+    for flip in (False, True):
+        prepared = runs.prepare(replace(SMALL, epochs=2))
+        arrays = prepared.arrays
+        assert arrays.x_test is not None
+        if flip:
+            prepared = replace(prepared, arrays=replace(arrays, x_test=16 - arrays.x_test))
+        folder = tmp_path / str(flip)
+        finished = runs.run(runs.start(prepared, folder), folder, Hooks(), Hooks())
+        assert finished.test is not None
+        accuracies.append(finished.test.nll)
+        states.append(state_of(folder))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert accuracies[0] != accuracies[1]
