@@ -257,7 +257,7 @@ def test_a_value_of_a_kind_that_the_field_cannot_hold_is_refused(key: str, text:
         set_value(AUTO, key, text)
 
 
-@pytest.mark.parametrize("name", ["", "Gaussian", None, 3])
-def test_choose_lists_the_names(name: Any) -> None:
+@pytest.mark.parametrize("name", ["", "Gaussian"])
+def test_choose_lists_the_names(name: str) -> None:
     with pytest.raises(InputError, match="choose one of bernoulli, binarized, gaussian"):
         choose("likelihood", name)

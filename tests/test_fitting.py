@@ -1,12 +1,13 @@
 """From rows to a predictor: laws of prediction, and what must not change a training."""
 
 import copy
-import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from jaxtyping import config
 from torch import Tensor
 
 from semivae import fitting
@@ -39,11 +40,19 @@ RECIPE = Recipe(
     labels=Enumerated(),
     objective=OptimizedELBO(alpha=10.0, beta=2.0, gamma=2.0),
     training=Training(EPOCHS, Adam(1e-2), labeled_rows=8, unlabeled_rows=16),
-    baseline=Training(40, Adam(1e-2), labeled_rows=8),
+    baseline=Training(5, Adam(1e-2), labeled_rows=8),
 )
 FAMILIES = pytest.mark.parametrize(
     "family", [Factorized(), Conditional()], ids=["factorized", "conditional"]
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unchecked() -> Iterator[None]:
+    """Annotations are not checked here: other files do, and it would take most of the time."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 def blobs(n: int = 50, columns: int = 4) -> TrainingSet:
@@ -123,14 +132,14 @@ def test_score_samples_is_a_lower_bound_on_the_evidence_by_importance_sampling()
         label = torch.eye(2)[[0]].expand(len(x), 2)
         q_z = model.q_z(h, one_pair_each(log_q, label))
         ratios = []
-        for _ in range(200):
+        for _ in range(50):
             z = q_z.mean + q_z.stddev * torch.randn(q_z.mean.shape, generator=source)
             log_ratio = model.p_z(label).log_prob(z) - q_z.log_prob(z)
             for k in range(2):
                 draws = one_pair_each(log_q, torch.eye(2)[[k]].expand(len(x), 2))
                 log_p = model.p_x(z, draws).log_prob(scaled)
                 ratios.append(log_p + log_ratio + np.log(0.5))
-        evidence = torch.logsumexp(torch.stack(ratios), 0) - np.log(200)
+        evidence = torch.logsumexp(torch.stack(ratios), 0) - np.log(50)
     scores = predictor.score_samples(x)
     # One draw of z each: the mean over rows is what must lie below.
     assert scores.mean() < float(evidence.mean())
@@ -138,14 +147,14 @@ def test_score_samples_is_a_lower_bound_on_the_evidence_by_importance_sampling()
 
 
 def test_samples_are_in_the_units_of_x_and_near_their_class() -> None:
-    data = blobs(400)
-    recipe = replace(RECIPE, training=replace(RECIPE.training, epochs=20))
+    data = blobs(200)
+    recipe = replace(RECIPE, training=replace(RECIPE.training, epochs=25, unlabeled_rows=100))
     predictor = train(data, recipe, 0, Hooks()).predictor
     y = np.repeat([0, 1], 100)
     samples = predictor.sample(y, seed=0)
     assert samples.shape == (200, 4)
     means = [samples[y == k].mean() for k in (0, 1)]
-    np.testing.assert_allclose(means, [100, 140], atol=15)
+    np.testing.assert_allclose(means, [100, 140], atol=20)
     np.testing.assert_array_equal(samples, predictor.sample(y, seed=0))
     assert not np.array_equal(samples, predictor.sample(y, seed=1))
 
@@ -170,6 +179,18 @@ def test_rows_of_another_shape_are_an_error_that_says_both() -> None:
             call(np.zeros((2, 5)))
 
 
+def test_read_only_arrays_are_read_without_a_warning() -> None:
+    """As memory-mapped files are; pytest makes any warning an error."""
+    predictor, x = predictor_of(Factorized()), blobs().x
+    expected = predictor.predict_proba(x)
+    x.flags.writeable = False
+    torch.set_warn_always(True)
+    try:
+        np.testing.assert_array_equal(predictor.predict_proba(x), expected)
+    finally:
+        torch.set_warn_always(False)
+
+
 def test_predicting_leaves_the_model_in_eval_mode_and_its_weights_alone() -> None:
     predictor = predictor_of(Factorized())
     before = copy.deepcopy(predictor.model.state_dict())
@@ -185,12 +206,12 @@ def test_predicting_leaves_the_model_in_eval_mode_and_its_weights_alone() -> Non
 
 def test_a_run_learns_the_blobs_and_logs_every_epoch() -> None:
     data = blobs(200)
-    recipe = replace(RECIPE, training=replace(RECIPE.training, epochs=10))
+    recipe = replace(RECIPE, training=replace(RECIPE.training, epochs=10, unlabeled_rows=50))
     trained = train(data, recipe, 0, Hooks())
     guess = trained.predictor.predict_proba(data.x).argmax(1)
     assert (guess == np.arange(200) % 2).mean() > 0.95
     assert [log.epoch for log in trained.history] == list(range(1, 11))
-    assert trained.history[-1].step == 10 * 12  # 190 unlabeled rows, 16 a step
+    assert trained.history[-1].step == 10 * 4  # 190 unlabeled rows, 50 a step
     assert trained.history[-1].loss < trained.history[0].loss
     assert set(trained.history[0].terms) >= {"unlabeled/elbo", "labeled/label_log_likelihood"}
     assert trained.examples_per_second == pytest.approx(190 * 10 / trained.train_seconds)
@@ -351,13 +372,10 @@ def test_timing_does_not_disturb_the_run() -> None:
 
 
 def test_timing_works_where_a_run_has_fewer_steps_than_are_timed() -> None:
+    """One step in all, and then none: what is timed must not be an empty list."""
     data = blobs()
-    short = replace(
-        RECIPE, training=replace(RECIPE.training, epochs=1, unlabeled_rows=1000)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert within_minutes(data, short, 0, 5.0).training.epochs == 1
+    short = replace(RECIPE, training=replace(RECIPE.training, epochs=1, unlabeled_rows=1000))
+    assert within_minutes(data, short, 0, 5.0).training.epochs == 1
 
 
 # --- errors ---

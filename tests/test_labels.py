@@ -253,10 +253,23 @@ def test_expectation_is_the_weighted_sum_in_value_and_gradient() -> None:
         assert ours.abs().max() > 0.01
 
 
+def test_the_centre_takes_no_gradient_of_f() -> None:
+    """Each pair's gradient is its weight, also where the weights of a draw do not sum to 1."""
+    f = torch.tensor([-3.0, -4.0, -7.0, -9.0], dtype=F64, requires_grad=True)
+    weight = torch.tensor([0.5, 0.9, 1.3, 0.0], dtype=F64)
+    row = torch.tensor([0, 0, 1, 1])
+    draws = LabelDraws(some_log_q(2), row, torch.eye(4, dtype=F64), weight, torch.tensor([1, 3]))
+    value = draws.expectation(f)
+    by_hand = [-4.0 + 0.5 * 1.0, -9.0 + 1.3 * 2.0]
+    torch.testing.assert_close(value.detach(), torch.tensor(by_hand, dtype=F64))
+    value.sum().backward()
+    assert torch.equal(f.grad, weight)
+
+
 def test_the_centre_keeps_the_mean_and_lowers_the_variance_of_an_unbiased_draw() -> None:
     """A class drawn from q with weight q / sg(q): the same mean gradient, a far smaller variance.
 
-    The decoded values share an offset of -540 nats, which for all classes together has no gradient.
+    The decoded values share an offset of -540 nats: without gradient for all classes together.
     """
     rows, f_of = 20_000, torch.tensor([-541.0, -539.5, -540.3], dtype=F64)
     logits = LOGITS.expand(rows, -1).clone().requires_grad_()

@@ -138,4 +138,5 @@ def test_reverse_divergence_without_smoothing_is_an_error_when_built() -> None:
 
 
 def test_specifications_are_hashable_values() -> None:
-    assert len({Equation8(), Equation8(1.0), Equation8(1), Kingma2014(), OptimizedELBO()}) == 4
+    assert Equation8(1.0) == Equation8(1.0)
+    assert len({Equation8(), Equation8(1.0), Kingma2014(), OptimizedELBO()}) == 4

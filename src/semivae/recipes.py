@@ -80,9 +80,9 @@ def paper_m2(facts: DataFacts) -> Recipe:
     return Recipe(
         network=PaperCNN(),
         family=Factorized(),
-        likelihood=Gaussian(sigma=0.3),
+        likelihood=Gaussian(sigma=0.5),
         labels=Relaxed(tau=2 / 3),
-        objective=Equation8(alpha=100.0),
+        objective=Equation8(alpha=30.0),
         training=Training(15, Adam(1e-3), average=0.5),
         baseline=_baseline(facts),
     )
@@ -92,7 +92,7 @@ def paper_optimized(facts: DataFacts) -> Recipe:
     """Section 3.6 on exactly the same network, alpha, sigma, estimator and schedule."""
     return replace(
         paper_m2(facts),
-        objective=OptimizedELBO(alpha=100.0, beta=30.0, gamma=30.0, epsilon=1e-3),
+        objective=OptimizedELBO(alpha=30.0, beta=10.0, gamma=10.0, epsilon=1e-3),
     )
 
 

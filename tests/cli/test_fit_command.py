@@ -196,7 +196,7 @@ def same_run(whole: Path, cut: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "semivae", "fit"]
-    options = ["digits", "--labels", "20", "--epochs", "12", "--no-baseline", "--out"]
+    options = ["digits", "--labels", "20", "--epochs", "5", "--no-baseline", "--out"]
     subprocess.run([*command, *options, "whole"], cwd=tmp_path, check=True, capture_output=True)
     process = subprocess.Popen([*command, *options, "cut"], cwd=tmp_path)
     metrics = tmp_path / "cut" / "metrics.jsonl"

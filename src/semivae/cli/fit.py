@@ -14,7 +14,7 @@ from semivae.errors import InputError
 
 if TYPE_CHECKING:
     from semivae.fitting import Hooks
-    from semivae.runs import Finished, Prepared, Request
+    from semivae.runs import Prepared, Request
 
 
 def fit(
@@ -117,7 +117,7 @@ def fit(
             "or a run to go on with, as in `semivae fit --resume RUN`"
         )
     from semivae import rundir, runs
-    from semivae.cli import page
+    from semivae.cli import page, summary
     from semivae.files import write_text
 
     with told_warnings() as warned:
@@ -144,7 +144,7 @@ def fit(
         with _says_how_to_go_on(folder):
             if resume is None:
                 prepared = runs.start(prepared, folder)
-            tell(_intention(prepared, folder))
+            tell(summary.intention(prepared, folder))
             with _hooks(prepared) as (hooks, baseline_hooks):
                 finished = runs.run(prepared, folder, hooks, baseline_hooks, model, snapshot)
             alarms = page.alarms(finished)
@@ -155,7 +155,7 @@ def fit(
     if as_json:
         show_json(finished.summary(folder))
     else:
-        show(summary(finished, folder / rundir.REPORT))
+        show(summary.reached(finished, folder / rundir.REPORT))
 
 
 def _only_resume(options: Mapping[str, object]) -> None:
@@ -231,47 +231,3 @@ def _hooks(prepared: "Prepared") -> Iterator[tuple["Hooks", "Hooks"]]:
             shown.training("training", recipe.training.epochs, rows),
             shown.training("labels alone", recipe.baseline.epochs, facts.n_labeled),
         )
-
-
-def _intention(prepared: "Prepared", folder: Path) -> str:
-    from semivae import rundir
-
-    facts, request = prepared.training_set.facts, prepared.request
-    return (
-        f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
-        f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
-        f"{rundir.objective_name(prepared.recipe)}, {prepared.recipe.training.epochs:,} epochs; "
-        f"into {folder}"
-    )
-
-
-def summary(finished: "Finished", report: Path) -> str:
-    """What the run reached, for a person."""
-    from semivae.report import duration, percent
-
-    facts, trained, test = finished.prepared.training_set.facts, finished.trained, finished.test
-    if test is None:
-        lines = [("test accuracy", "not known: the data have no test set")]
-    else:
-        low, high = (100 * end for end in test.accuracy_interval)
-        interval = f"95 % interval {low:.1f} to {high:.1f} %, {test.n:,} rows"
-        lines = [("test accuracy", f"{percent(test.accuracy)}   ({interval})")]
-    if finished.supervised_only_accuracy is not None:
-        lines.append(
-            (
-                "supervised only",
-                f"{percent(finished.supervised_only_accuracy)}   (same network, labels alone)",
-            )
-        )
-    chosen = finished.prepared.split.n_labels_used_to_choose
-    lines += [
-        ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more used to choose anything"),
-        ("unlabeled rows", f"{facts.n_unlabeled:,}"),
-        (
-            "training",
-            f"{duration(trained.train_seconds)}, {trained.recipe.training.epochs:,} epochs, "
-            f"{trained.examples_per_second:,.0f} unlabeled rows per second",
-        ),
-        ("report", str(report)),
-    ]
-    return "\n".join(f"{name:17}{value}" for name, value in lines)

@@ -1,0 +1,48 @@
+"""What `semivae fit` says before a run and after it, for a person."""
+
+from pathlib import Path
+
+from semivae import rundir
+from semivae.report import duration, percent
+from semivae.runs import Finished, Prepared
+
+
+def intention(prepared: Prepared, folder: Path) -> str:
+    """What is about to be trained, in one line."""
+    facts, request = prepared.training_set.facts, prepared.request
+    return (
+        f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
+        f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
+        f"{rundir.objective_name(prepared.recipe)}, {prepared.recipe.training.epochs:,} epochs; "
+        f"into {folder}"
+    )
+
+
+def reached(finished: Finished, report: Path) -> str:
+    """What the run reached, for a person."""
+    facts, trained, test = finished.prepared.training_set.facts, finished.trained, finished.test
+    if test is None:
+        lines = [("test accuracy", "not known: the data have no test set")]
+    else:
+        low, high = (100 * end for end in test.accuracy_interval)
+        interval = f"95 % interval {low:.1f} to {high:.1f} %, {test.n:,} rows"
+        lines = [("test accuracy", f"{percent(test.accuracy)}   ({interval})")]
+    if finished.supervised_only_accuracy is not None:
+        lines.append(
+            (
+                "supervised only",
+                f"{percent(finished.supervised_only_accuracy)}   (same network, labels alone)",
+            )
+        )
+    chosen = finished.prepared.split.n_labels_used_to_choose
+    lines += [
+        ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more used to choose anything"),
+        ("unlabeled rows", f"{facts.n_unlabeled:,}"),
+        (
+            "training",
+            f"{duration(trained.train_seconds)}, {trained.recipe.training.epochs:,} epochs, "
+            f"{trained.examples_per_second:,.0f} unlabeled rows per second",
+        ),
+        ("report", str(report)),
+    ]
+    return "\n".join(f"{name:17}{value}" for name, value in lines)
