@@ -1,5 +1,6 @@
 """One training run of an experiment, and its result as a file that is never computed twice."""
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -15,6 +16,8 @@ from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
+from semivae.recipes import Recipe
+from semivae.schedules import Ramp
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,27 @@ class RunResult:
         return None if share is None else 100.0 * float(share)
 
 
-def name_of(request: runs.Request, recipe: dict[str, Any]) -> str:
-    """A readable name that ends in the hash of everything that decides the result."""
-    content = json.dumps([asdict(request), recipe], sort_keys=True)
+def name_of(request: runs.Request, recipe: Recipe) -> str:
+    """A readable name that ends in the hash of everything that decides the result.
+
+    What stands at its default is left out, so that a later version with one more option still
+    finds the results of this one.
+    """
+    content = json.dumps([_decisive(request), _decisive(recipe)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return f"{request.data}-{request.labels}-{request.recipe}-{request.seed}-{digest}"
+
+
+def _decisive(value: Any, field: str = "") -> Any:
+    """A configuration as JSON values without the entries that stand at their default."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, Ramp):
+        return to_plain(value, field)
+    parts = {
+        part.name: _decisive(getattr(value, part.name), part.name)
+        for part in dataclasses.fields(value)
+        if getattr(value, part.name) != part.default
+    }
+    return {"kind": type(value).__name__, **parts}
 
 
 def execute(
@@ -58,8 +77,7 @@ def execute(
     the results until it ends.
     """
     prepared = runs.prepare(request, data_dir)
-    recipe = to_plain(prepared.recipe)
-    name = name_of(request, recipe)
+    name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     if path.exists():
         return RunResult(**json.loads(path.read_text()))
@@ -78,7 +96,7 @@ def execute(
         name=name,
         summary=finished.summary(Path(name)),
         test=finished.test.to_json(),
-        recipe=recipe,
+        recipe=to_plain(prepared.recipe),
         request=asdict(request),
         parameters=sum(weight.numel() for weight in weights),
         commit=runs.commit(),
