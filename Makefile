@@ -46,7 +46,7 @@ test-full: lint types  ## every test, slow ones too, and the wheel
 	@$(MAKE) --no-print-directory wheel-test
 
 reproduce: $(INSTALLED)  ## the paper's results table beside ours (hours; ARGS=--quick: minutes)
-	$(BIN)/semivae reproduce results-table $(ARGS)
+	$(BIN)/semivae reproduce results-table --out benchmarks/results $(ARGS)
 
 bench: $(INSTALLED)  ## rows per second, ours beside a textbook loop, into benchmarks/results/speed.json
 	$(BIN)/python -m benchmarks.speed $(ARGS)

@@ -12,7 +12,7 @@ from semivae.errors import InputError
 from semivae.labels import Relaxed, StraightThrough
 from semivae.models import networks, specs
 from semivae.objective_specs import ObjectiveSpec
-from semivae.optimizers import AdamW, Constant, OneCycle
+from semivae.optimizers import AdamW, Constant
 from semivae.recipes import RECIPES, DataFacts, Recipe
 from semivae.schedules import Ramp
 

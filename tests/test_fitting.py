@@ -271,7 +271,8 @@ def test_the_supervised_only_run_reads_no_unlabeled_row() -> None:
     first = train_supervised(data, RECIPE, 0, Hooks())
     noisy = data.x.copy()
     noisy[10:] = 1e6
-    assert same(weights(first), weights(train_supervised(replace(data, x=noisy), RECIPE, 0, Hooks())))
+    second = train_supervised(replace(data, x=noisy), RECIPE, 0, Hooks())
+    assert same(weights(first), weights(second))
     assert list(first.history[0].terms) == ["labeled/label_log_likelihood"]
     assert len(first.history) == RECIPE.baseline.epochs
     generative = {
@@ -366,9 +367,7 @@ def test_timing_does_not_disturb_the_run() -> None:
     timed = within_minutes(data, long, 0, 1e-9)
     assert timed == replace(long, training=replace(long.training, epochs=1))
     direct = replace(long, training=replace(long.training, epochs=1))
-    assert same(
-        weights(train(data, timed, 0, Hooks())), weights(train(data, direct, 0, Hooks()))
-    )
+    assert same(weights(train(data, timed, 0, Hooks())), weights(train(data, direct, 0, Hooks())))
 
 
 def test_timing_works_where_a_run_has_fewer_steps_than_are_timed() -> None:

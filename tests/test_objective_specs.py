@@ -1,4 +1,4 @@
-"""A specification becomes the paper's objective: alpha's rule, the weights, the terms and signs."""
+"""A specification becomes the paper's objective: alpha's rule, weights, terms and signs."""
 
 import pytest
 
@@ -16,11 +16,10 @@ from semivae.schedules import Ramp, Weight
 from semivae.streams import LABELED, UNLABELED
 
 N_LABELED, N_UNLABELED = 100, 900
+ENUMERATED = Enumerated()
 
 
-def weights_of(
-    spec: ObjectiveSpec, rule: LabelRule = Enumerated()
-) -> dict[str, Weight]:
+def weights_of(spec: ObjectiveSpec, rule: LabelRule = ENUMERATED) -> dict[str, Weight]:
     """Every term of the objective by name, with the signed weight with which it counts in J."""
     objective = spec.build(N_LABELED, N_UNLABELED, rule)
     return {part.term.key: part.weight for total in objective.sums for part in total.parts}
@@ -67,9 +66,7 @@ def test_the_optimized_labeled_sum_reads_the_labeled_stream_alone() -> None:
 
 @pytest.mark.parametrize("spec", [Equation8(), OptimizedELBO()], ids=["equation_8", "optimized"])
 @pytest.mark.parametrize(("n_labeled", "n_unlabeled"), [(100, 900), (50, 1297), (10, 0)])
-def test_alpha_none_is_kingmas_rule(
-    spec: ObjectiveSpec, n_labeled: int, n_unlabeled: int
-) -> None:
+def test_alpha_none_is_kingmas_rule(spec: ObjectiveSpec, n_labeled: int, n_unlabeled: int) -> None:
     objective = spec.build(n_labeled, n_unlabeled, Enumerated())
     assert objective.labeled is not None
     alphas = [w for w, term in objective.labeled.parts if term.name == "label_log_likelihood"]

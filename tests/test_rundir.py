@@ -158,7 +158,7 @@ def test_a_missing_file_is_named(saved: Path, name: str) -> None:
 def test_a_folder_that_is_none_and_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(InputError, match="is not a run: config.json cannot be read") as caught:
+        with pytest.raises(InputError, match=r"is not a run: config\.json cannot") as caught:
             rundir.load(path)
         assert str(path) in str(caught.value)
 
@@ -166,7 +166,7 @@ def test_a_folder_that_is_none_and_a_file_in_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{}", '{"schema": 1}'])
 def test_json_that_is_no_configuration(saved: Path, text: str) -> None:
     (saved / "config.json").write_text(text)
-    with pytest.raises(InputError, match="config.json"):
+    with pytest.raises(InputError, match=r"config\.json"):
         rundir.load(saved)
 
 
@@ -191,7 +191,7 @@ def test_weights_of_another_network_do_not_fit(saved: Path, tmp_path: Path) -> N
     other.mkdir()
     rundir.save(other, *a_run(replace(TABLE, network=MLP(hidden=9, latent=2))))
     shutil.copy(other / "model.safetensors", saved)
-    with pytest.raises(InputError, match="the weights do not fit config.json"):
+    with pytest.raises(InputError, match=r"the weights do not fit config\.json"):
         rundir.load(saved)
 
 
@@ -209,7 +209,7 @@ def test_a_model_without_its_scaling_is_an_input_error(saved: Path) -> None:
     path = saved / "model.safetensors"
     tensors = load_file(path)
     save_file({n: t for n, t in tensors.items() if n.startswith("model.")}, path)
-    with pytest.raises(InputError, match="model.safetensors"):
+    with pytest.raises(InputError, match=r"model\.safetensors"):
         rundir.load(saved)
 
 

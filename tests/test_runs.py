@@ -20,8 +20,8 @@ from semivae.fitting import Hooks
 from semivae.labels import Relaxed
 from semivae.models.m2 import M2
 from semivae.objective_specs import Equation8
-from semivae.runs import Request
 from semivae.rundir import read_metrics
+from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
 
 SMALL = Request(
@@ -95,7 +95,7 @@ def test_requests_change_the_recipe_in_order() -> None:
             "digits",
             labels=20,
             objective="equation_8",
-            settings=("objective.alpha=7", "labels=relaxed", "labels.tau=0.3", "objective.alpha=8"),
+            settings=("objective.alpha=7", "labels=relaxed", "labels.tau=.3", "objective.alpha=8"),
             epochs=5,
         )
     )
@@ -195,7 +195,7 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=words):
             runs.prepare(Request(npz(tmp_path / "a.npz", X=X, y=y)))
     (tmp_path / "foreign.npz").write_bytes(b"\x89PNG\r\n\x1a\n" * 10)
-    with pytest.raises(InputError, match="is not an .npz file"):
+    with pytest.raises(InputError, match=r"is not an \.npz file"):
         runs.prepare(Request(str(tmp_path / "foreign.npz")))
 
 
@@ -395,7 +395,7 @@ def test_a_finished_run_cannot_be_resumed(whole: Callable[[Request], Path]) -> N
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a run: config.json cannot be read"):
+    with pytest.raises(InputError, match=r"is not a run: config\.json cannot be read"):
         runs.resume(tmp_path)
 
 

@@ -116,6 +116,35 @@ class GradientBreaksAt(Term):
         return TermValue(zero.sqrt() if state.step == self.step else zero, {})
 
 
+@dataclass(frozen=True)
+class Remembers(Term):
+    """0; its buffers hold the number of steps and the fraction of training at the last one."""
+
+    name: ClassVar[str] = "remembers"
+    stream: str = LABELED
+
+    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
+        return {"steps": torch.zeros(()), "fraction": torch.zeros(())}
+
+    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
+        updates = {
+            "steps": state.buffers["steps"] + 1,
+            "fraction": torch.tensor(state.fraction),
+        }
+        return TermValue(torch.zeros(len(streams[self.stream].x)), updates)
+
+
+class Recording(LearningRate):
+    """Constant; keeps the fractions that it was asked for."""
+
+    def __init__(self) -> None:
+        self.fractions: list[float] = []
+
+    def __call__(self, fraction: float) -> float:
+        self.fractions.append(fraction)
+        return 1.0
+
+
 # Repeating.
 
 
@@ -316,6 +345,22 @@ def test_the_learning_rate_is_the_peak_times_its_schedule() -> None:
     )  # fmt: skip
     assert same(states[0], start) and not same(states[1], start)
     assert [log.learning_rate for log in logs] == [0.0, 0.005]
+
+
+def test_the_learning_rate_and_the_terms_follow_training_step_by_step() -> None:
+    """Step t of T is at fraction t / T, for the schedule and for every term; buffers are carried
+    on."""
+    asked, seen = Recording(), []
+    trained(
+        replace(TRAINING, learning_rate=asked),
+        Objective(LabelLogLikelihood() + Remembers(), OBJECTIVE.unlabeled),
+        on_epoch=lambda log, snapshot: seen.append(
+            {name: float(snapshot.buffers[name]) for name in ("steps", "fraction")}
+        ),
+    )
+    assert asked.fractions == pytest.approx([step / 12 for step in range(12)])
+    assert [buffers["steps"] for buffers in seen] == [4, 8, 12]
+    assert [buffers["fraction"] for buffers in seen] == pytest.approx([3 / 12, 7 / 12, 11 / 12])
 
 
 def flat(state: dict[str, Tensor]) -> Tensor:

@@ -6,7 +6,6 @@ Relaxed(tau=0.5)
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"semivae.{name}")
     if name == "__version__":
+        from importlib.metadata import version  # a tenth of the time of `semivae --help`
+
         return version("semivae")
     raise AttributeError(f"module 'semivae' has no attribute {name!r}")
 

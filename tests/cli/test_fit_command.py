@@ -170,17 +170,16 @@ def interrupted(
     assert ended.out == ""
 
 
-@pytest.mark.parametrize(("at_checkpoint", "saved"), [(1, False), (2, False), (2, True)])
-def test_an_interrupted_run_resumes_bit_for_bit(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, at_checkpoint: int, saved: bool
-) -> None:
+def test_an_interrupted_run_resumes_bit_for_bit(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after the first epoch, or in the second between its log and its checkpoint."""
     cli(*QUICK[:4], "--epochs", 3, "--no-baseline", "--out", "whole")
-    interrupted(cli, monkeypatch, "cut", at_checkpoint, saved)
-    ended = cli("fit", "--resume", "cut", "--json")
-    assert ended.code == 0
-    assert ended.json["epochs"] == 3
-    assert files(Path("cut")) == FILES
-    same_run(Path("whole"), Path("cut"))
+    for folder, at_checkpoint, saved in (("logged", 2, False), ("saved", 1, True)):
+        interrupted(cli, monkeypatch, folder, at_checkpoint, saved)
+        ended = cli("fit", "--resume", folder, "--json")
+        assert ended.code == 0
+        assert ended.json["epochs"] == 3
+        assert files(Path(folder)) == FILES
+        same_run(Path("whole"), Path(folder))
 
 
 def same_run(whole: Path, cut: Path) -> None:

@@ -1,10 +1,10 @@
 """The door: help in no time, exit codes, errors as one sentence; and `semivae reproduce`."""
 
 import re
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,18 @@ from semivae.cli import main
 
 
 def test_help_answers_at_once() -> None:
-    """The promise is 0.5 s (0.2 s here); a busy machine may take three times as long."""
+    """The promise is 0.5 s (0.2 s here).
+
+    Processor time, since that of the clock says how busy the machine is; three times the promise,
+    since a busy processor is also slower.
+    """
     seconds = []
     for _ in range(5):
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "semivae", "--help"]
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds.append(time.monotonic() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert "Usage: semivae" in answer.stdout
     assert statistics.median(seconds) < 1.5
 

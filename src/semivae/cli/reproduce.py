@@ -34,7 +34,7 @@ def _architecture(wish: Wish) -> dict[str, object]:
 
     tables = architecture.tables()
     text = architecture.markdown(tables)
-    path = _written(wish.out, "architecture.md", text)
+    path = _written(wish.out / "architecture.md", text.encode())
     return {
         "text": text,
         "written": [str(path)],
@@ -46,11 +46,13 @@ def _results_table(wish: Wish) -> dict[str, object]:
     from semivae import runs
     from semivae.cli.progress import display
     from semivae.paper import results_table
+    from semivae.plots import results_bars, to_png
     from semivae.report import Source, render_results_table, results_markdown
 
+    name = "results-table-quick" if wish.quick else "results-table"
     with display() as shown:
         found = results_table.collect(
-            wish.out, wish.data_dir, wish.seeds, wish.quick, shown.training
+            wish.out / name, wish.data_dir, wish.seeds, wish.quick, shown.training
         )
     title = "The paper's results table (5.3) beside ours"
     page = render_results_table(
@@ -59,13 +61,14 @@ def _results_table(wish: Wish) -> dict[str, object]:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts=found.verdicts,
         protocol=found.protocol,
-        sources=[Source(wish.command("results-table"), runs.commit(), str(wish.out))],
+        sources=[Source(wish.command("results-table"), runs.commit(), str(wish.out / name))],
     )
     verdicts = "".join(f"\n{data}: {words}\n" for data, words in found.verdicts.items())
     text = results_markdown(found.rows) + verdicts
     written = [
-        _written(wish.out, "results-table.html", page),
-        _written(wish.out, "results-table.md", f"# {title}\n\n{text}"),
+        _written(wish.out / f"{name}.html", page.encode()),
+        _written(wish.out / f"{name}.md", f"# {title}\n\n{text}".encode()),
+        _written(wish.out / f"{name}.png", to_png(results_bars(found.rows))),
     ]
     return {
         "text": text,
@@ -139,8 +142,8 @@ def _make_sure_of(folder: Path) -> None:
         raise InputError(f"--out {folder} cannot be written ({error.strerror})") from error
 
 
-def _written(folder: Path, name: str, text: str) -> Path:
-    from semivae.files import write_text
+def _written(path: Path, content: bytes) -> Path:
+    from semivae.files import write_bytes
 
-    write_text(folder / name, text)
-    return folder / name
+    write_bytes(path, content)
+    return path

@@ -48,7 +48,6 @@ LITERAL: Mapping[str, Symbols] = {
         ("objective.beta=10", "objective.gamma=10"),
     ),
 }
-DEFAULT_EPOCHS: Mapping[str, int] = {"mnist": 6, "cifar10": 6}
 
 
 class Side(NamedTuple):
@@ -70,8 +69,8 @@ def sides(quick: bool) -> list[Side]:
             base, recipe="paper-optimized", settings=(*symbols.shared, *symbols.optimized)
         )
         rows += [Side(data, M2, m2), Side(data, OPTIMIZED, optimized)]
-        ours = replace(base, recipe="auto", epochs=DEFAULT_EPOCHS[data])
-        default_m2 = replace(ours, objective="equation_8", settings=("objective.alpha=100",))
+        ours = replace(base, recipe="auto", epochs=None)
+        default_m2 = replace(ours, objective="equation_8", settings=("objective.alpha=50",))
         rows += [
             Side(data, f"{M2}, our defaults", default_m2),
             Side(data, f"{OPTIMIZED}, our defaults", ours),

@@ -1,0 +1,286 @@
+"""The table as a pure function of results: known means, errors and verdicts."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semivae.config import choose, set_value, to_plain
+from semivae.fitting import Hooks
+from semivae.labels import Relaxed
+from semivae.models.specs import Gaussian
+from semivae.paper import results_table
+from semivae.paper.results_table import M2, OPTIMIZED, PAPER, SUPERVISED, Side, sides, tabulate
+from semivae.paper.runs import RunResult
+from semivae.plots import ResultRow
+from semivae.recipes import DataFacts, named_recipe
+from semivae.runs import Request
+
+FACTS = DataFacts((1, 28, 28), 1000, 59_000, 10)
+
+
+def result(
+    accuracy: float, alone: float | None = None, recipe: str = "paper-optimized", **more: Any
+) -> RunResult:
+    """A hand-made result; accuracies in percent."""
+    summary = {
+        "n_labeled": 1000,
+        "epochs": 20,
+        "train_seconds": 120.0,
+        "supervised_only_accuracy": None if alone is None else alone / 100,
+    }
+    return RunResult(
+        name="x",
+        summary=summary | more,
+        test={"accuracy": accuracy / 100},
+        recipe=to_plain(named_recipe(recipe).build(FACTS)),
+        request={},
+        parameters=1,
+        commit="abc",
+        machine={},
+    )
+
+
+def some_results() -> dict[tuple[str, str], list[RunResult]]:
+    m2 = [result(a, alone, "paper-m2") for a, alone in ((95.0, 90.0), (96.0, 91.0), (97.0, 92.0))]
+    optimized = [result(a) for a in (98.0, 98.5, 99.0)]
+    return {("mnist", M2): m2, ("mnist", OPTIMIZED): optimized}
+
+
+def row_of(rows: list[ResultRow], model: str) -> ResultRow:
+    (row,) = [row for row in rows if row.model == model]
+    return row
+
+
+# --- tabulate ---
+
+
+def test_rows_hold_the_means_and_standard_errors_of_the_seeds() -> None:
+    table = tabulate(some_results())
+    assert [row.model for row in table.rows] == [SUPERVISED, M2, OPTIMIZED]
+    m2, optimized = row_of(table.rows, M2), row_of(table.rows, OPTIMIZED)
+    assert (m2.dataset, m2.paper) == ("MNIST", 95.3)
+    assert (optimized.dataset, optimized.paper) == ("MNIST", 97.8)
+    assert m2.mean == pytest.approx(96.0)
+    assert m2.standard_error == pytest.approx(1 / math.sqrt(3))
+    assert optimized.mean == pytest.approx(98.5)
+    assert optimized.standard_error == pytest.approx(0.5 / math.sqrt(3))
+    assert m2.epochs == 20
+    assert m2.minutes_per_run == 2.0
+    assert m2.n_labeled == 1000
+    assert m2.n_labels_used_to_choose == 3000
+
+
+def test_supervised_only_is_read_from_the_m2_runs_and_has_no_printed_number() -> None:
+    row = row_of(tabulate(some_results()).rows, SUPERVISED)
+    assert row.paper is None
+    assert row.accuracies == pytest.approx((90.0, 91.0, 92.0))
+    assert row.n_labels_used_to_choose == 0
+
+
+def test_notes_state_the_symbols_the_paper_does_not() -> None:
+    rows = tabulate(some_results()).rows
+    assert row_of(rows, M2).note.startswith("gaussian, relaxed y; alpha = ")
+    assert "beta" not in row_of(rows, M2).note
+    for symbol in ("alpha", "beta", "gamma", "epsilon", "sigma"):
+        assert f"{symbol} = " in row_of(rows, OPTIMIZED).note
+
+
+@pytest.mark.parametrize("alpha", [None, {"ramp": [0.0, 30.0, 0.5]}], ids=["none", "ramp"])
+def test_a_note_can_be_made_of_any_weight(alpha: Any) -> None:
+    runs = some_results()
+    recipe = runs["mnist", M2][0].recipe
+    changed = recipe | {"objective": recipe["objective"] | {"alpha": alpha}}
+    runs["mnist", M2] = [dataclasses.replace(run, recipe=changed) for run in runs["mnist", M2]]
+    assert "alpha = " in row_of(tabulate(runs).rows, M2).note
+
+
+def test_the_table_is_a_pure_function_of_the_results() -> None:
+    runs = some_results()
+    assert str(tabulate(runs)) == str(tabulate(runs))
+    assert len(tabulate(runs).results) == 6
+
+
+def test_a_data_set_without_results_has_no_rows() -> None:
+    table = tabulate(some_results())
+    assert {row.dataset for row in table.rows} == {"MNIST"}
+    assert set(table.verdicts) == {"MNIST"}
+    assert tabulate({}).rows == []
+
+
+def test_the_protocol_names_labels_and_commits() -> None:
+    runs = [result(1.0), dataclasses.replace(result(1.0), commit="def")]
+    words = results_table.protocol(runs)
+    assert words["commits"] == "abc, def"
+    assert words["labels"].startswith("1000, balanced over classes")
+    assert words["labels used to choose"].startswith("3000 ")
+
+
+# --- verdict ---
+
+
+def verdict(m2: list[float], optimized: list[float], data: str = "mnist") -> str:
+    sides_ = [[result(accuracy) for accuracy in side] for side in (m2, optimized)]
+    return results_table.verdict(data, *sides_)
+
+
+def test_a_gap_as_large_as_printed() -> None:
+    text = verdict([95.5, 95.7], [98.2, 98.4])
+    assert "M2 (Eq 8): 95.60 %, printed 95.3 %, reached" in text
+    assert "Optimized-ELBO (3.6): 98.30 %, printed 97.8 %, reached" in text
+    assert "The gain over M2 is +2.70 points (standard error 0.00, 2 paired seeds" in text
+    assert "printed: +2.5): as large as printed." in text
+
+
+def test_a_smaller_gap_that_is_there() -> None:
+    text = verdict([97.0, 97.2, 97.1], [98.0, 98.1, 98.2])
+    assert "there, but smaller than printed" in text
+    assert "+1.00 points" in text
+
+
+def test_a_gap_within_two_standard_errors_is_not_there() -> None:
+    """Gains of 2, -1 and 0: mean 1/3, standard error sqrt(7/3)/sqrt(3) = 0.88."""
+    text = verdict([97.0, 97.0, 97.0], [99.0, 96.0, 97.0])
+    assert "+0.33 points (standard error 0.88, 3 paired seeds" in text
+    assert text.endswith("not there against this baseline.")
+
+
+def test_a_loss_is_not_there() -> None:
+    text = verdict([97.0, 97.1], [96.0, 96.1])
+    assert "-1.00 points" in text
+    assert "Optimized-ELBO (3.6): 96.05 %, printed 97.8 %, missed" in text
+    assert text.endswith("not there against this baseline.")
+
+
+def test_one_seed_cannot_show_a_smaller_gap() -> None:
+    text = verdict([97.0], [98.0])
+    assert "standard error inf, 1 paired seed" in text
+    assert text.endswith("not there against this baseline.")
+
+
+def test_the_gap_is_paired_by_seed() -> None:
+    """Seeds differ by 10 points, the gain is 1 in each: paired, it is certain."""
+    text = verdict([80.0, 90.0, 97.0], [81.0, 91.0, 98.0])
+    assert "standard error 0.00" in text
+    assert "there, but smaller than printed" in text
+
+
+def test_cifar10_is_held_against_its_own_numbers() -> None:
+    text = verdict([40.2, 40.4], [42.3, 42.5], "cifar10")
+    assert "M2 (Eq 8): 40.30 %, printed 40.2 %, reached" in text
+    assert "printed: +2.0): as large as printed" in text
+
+
+def test_a_gain_of_exactly_what_is_printed_is_as_large_as_printed() -> None:
+    assert "as large as printed" in verdict([40.2], [42.2], "cifar10")
+    assert "as large as printed" in verdict([95.3], [97.8])
+
+
+# --- sides ---
+
+
+def test_the_papers_numbers() -> None:
+    assert PAPER == {
+        ("mnist", M2): 95.3,
+        ("mnist", OPTIMIZED): 97.8,
+        ("cifar10", M2): 40.2,
+        ("cifar10", OPTIMIZED): 42.2,
+    }
+
+
+def recipe_of(side: Side) -> Any:
+    """The side's recipe as `prepare` builds it, without reading data."""
+    recipe = named_recipe(side.request.recipe).build(FACTS)
+    if side.request.objective is not None:
+        objective = choose("objective", side.request.objective)()
+        recipe = dataclasses.replace(recipe, objective=objective)
+    for setting in side.request.settings:
+        recipe = set_value(recipe, *setting.split("=", 1))
+    training = dataclasses.replace(recipe.training, epochs=side.request.epochs)
+    return dataclasses.replace(recipe, training=training)
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+@pytest.mark.parametrize("suffix", ["", ", our defaults"], ids=["literal", "defaults"])
+@pytest.mark.parametrize("quick", [False, True], ids=["full", "quick"])
+def test_the_two_sides_differ_only_in_the_objective(data: str, suffix: str, quick: bool) -> None:
+    table = {(side.data, side.model): side for side in sides(quick)}
+    m2, optimized = table[data, M2 + suffix], table[data, OPTIMIZED + suffix]
+    ours, theirs = recipe_of(m2), recipe_of(optimized)
+    assert ours.objective != theirs.objective
+    assert dataclasses.replace(theirs, objective=ours.objective) == ours
+    assert ours.objective.alpha == theirs.objective.alpha
+    differing = {"recipe", "objective", "settings", "baseline"}
+    for field in dataclasses.fields(Request):
+        if field.name not in differing:
+            assert getattr(m2.request, field.name) == getattr(optimized.request, field.name)
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_the_literal_sides_are_literal(data: str) -> None:
+    for side in sides(quick=False):
+        if side.data == data and side.model in (M2, OPTIMIZED):
+            recipe = recipe_of(side)
+            name = {M2: "paper-m2", OPTIMIZED: "paper-optimized"}[side.model]
+            assert side.request.recipe == name
+            assert isinstance(recipe.likelihood, Gaussian)
+            assert isinstance(recipe.labels, Relaxed)
+            assert recipe.training.epochs <= 50
+            assert side.request.labels == 1000
+
+
+def test_our_defaults_take_at_most_12_epochs() -> None:
+    for side in sides(quick=False):
+        if side.request.recipe == "auto":
+            assert side.request.epochs is not None
+            assert side.request.epochs <= 12
+
+
+def test_every_data_set_has_both_sides_both_ways_and_one_baseline_each() -> None:
+    table = sides(quick=False)
+    models = [M2, OPTIMIZED, f"{M2}, our defaults", f"{OPTIMIZED}, our defaults"]
+    assert [(side.data, side.model) for side in table] == [
+        (data, model) for data in ("mnist", "cifar10") for model in models
+    ]
+    assert [side.model for side in table if side.request.baseline] == [M2, M2]
+
+
+def test_quick_is_the_same_table_on_fewer_rows_and_epochs() -> None:
+    for full, quick in zip(sides(quick=False), sides(quick=True), strict=True):
+        assert (full.data, full.model) == (quick.data, quick.model)
+        assert quick.request.rows is not None
+        assert full.request.rows is None
+        assert quick.request.epochs is not None
+        assert quick.request.epochs <= 2
+
+
+# --- collect ---
+
+
+def test_collect_runs_every_side_seed_by_seed_and_asks_for_hooks_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+    titles: list[str] = []
+
+    def execute(request: Request, results: Path, data_dir: Path | None, hooks: Hooks) -> RunResult:
+        asked.append(request)
+        recipe = request.recipe if request.recipe != "auto" else "paper-optimized"
+        return result(96.0 + request.seed, 90.0 if request.baseline else None, recipe)
+
+    def hooks(title: str) -> Hooks:
+        titles.append(title)
+        return Hooks()
+
+    monkeypatch.setattr(results_table, "execute", execute)
+    table = results_table.collect(tmp_path / "out", None, 2, False, hooks)
+    assert (tmp_path / "out").is_dir()
+    assert [request.seed for request in asked] == [0] * 8 + [1] * 8
+    assert titles[0] == "MNIST, M2 (Eq 8), seed 0"
+    assert titles[-1] == "CIFAR-10, Optimized-ELBO (3.6), our defaults, seed 1"
+    assert len(set(titles)) == 16
+    assert len(table.rows) == 10
+    assert row_of([row for row in table.rows if row.dataset == "MNIST"], M2).mean == 96.5
+    assert set(table.verdicts) == {"MNIST", "CIFAR-10"}

@@ -1,0 +1,192 @@
+"""A finished (configuration, seed) is a file that is never trained again."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from semivae.config import set_value
+from semivae.errors import InputError
+from semivae.fitting import Hooks
+from semivae.models.m2 import M2
+from semivae.paper.runs import RunResult, execute, name_of
+from semivae.runs import Request, prepare
+from semivae.training import EpochLog, Snapshot
+
+REQUEST = Request(
+    "digits",
+    labels=20,
+    rows=200,
+    settings=("network=mlp", "network.hidden=16", "training.unlabeled_rows=90"),
+    epochs=3,
+    baseline=False,
+)
+
+
+class Counting(Hooks):
+    """Counts what is trained; stops after some epochs as a kill would."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.steps, self.epochs, self.stop_after = 0, 0, stop_after
+
+    def on_step(self, step: int, steps: int) -> None:
+        if self.epochs == self.stop_after:
+            raise KeyboardInterrupt
+        self.steps += 1
+
+    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+        self.epochs += 1
+
+
+def run(request: Request, results: Path, stop_after: int | None = None) -> tuple[RunResult, int]:
+    """The result and the number of steps that were trained for it."""
+    hooks = Counting(stop_after)
+    result = execute(request, results, None, hooks)
+    return result, hooks.steps
+
+
+def name(request: Request) -> str:
+    return name_of(request, prepare(request).recipe)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_finished_run_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    first, steps = run(REQUEST, tmp_path)
+    assert steps == 3 * 2  # 180 unlabeled rows, 90 a step
+    content = (tmp_path / f"{first.name}.json").read_bytes()
+    second, again = run(REQUEST, tmp_path)
+    assert again == 0
+    assert json.dumps(asdict(second)) == json.dumps(asdict(first))
+    assert files(tmp_path) == [f"{first.name}.json"]
+    assert (tmp_path / f"{first.name}.json").read_bytes() == content
+
+
+def test_a_result_holds_what_traces_it(tmp_path: Path) -> None:
+    result, _ = run(REQUEST, tmp_path)
+    assert result.name.startswith("digits-20-auto-0-")
+    assert tuple(result.request["settings"]) == REQUEST.settings
+    assert result.recipe["network"]["kind"] == "mlp"
+    model = prepare(REQUEST).recipe.model.build((1, 8, 8), torch.zeros(10), 0)
+    assert result.parameters == sum(weight.numel() for weight in model.parameters())
+    assert result.machine.keys() == {"processor", "threads", "torch"}
+    assert result.summary["n_labeled"] == 20
+    assert result.test["n"] == 450
+    assert result.accuracy == 100 * result.test["accuracy"]
+    assert result.accuracy == 100 * result.summary["test_accuracy"]
+    assert result.supervised_only is None
+    plain = json.loads((tmp_path / f"{result.name}.json").read_text())
+    assert plain["summary"]["test_accuracy"] == result.summary["test_accuracy"]
+    assert plain["summary"]["run"] == result.name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"labels": 30},
+        {"rows": 300},
+        {"epochs": 4},
+        {"recipe": "paper-m2"},
+        {"objective": "equation_8"},
+        {"settings": (*REQUEST.settings, "objective.beta=2")},
+        {"settings": (*REQUEST.settings, "labels=relaxed")},
+        {"baseline": True},
+        {"validation": 10},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_changes_the_result_changes_the_name(change: dict[str, Any]) -> None:
+    names = [name(REQUEST), name(replace(REQUEST, **change))]
+    assert len({each.lower() for each in names}) == 2
+
+
+def test_a_recipe_that_changes_under_the_same_request_has_another_name() -> None:
+    """A default that is edited in the source must not be answered by an old file."""
+    recipe = prepare(REQUEST).recipe
+    names = {name_of(REQUEST, recipe)}
+    for key, text in [
+        ("objective.alpha", "99"),
+        ("objective.weighting", "sums"),
+        ("labels", "relaxed"),
+        ("training.average", "0.5"),
+        ("training.optimizer.peak", "0.01"),
+        ("baseline.epochs", "7"),
+    ]:
+        names.add(name_of(REQUEST, set_value(recipe, key, text)))
+    assert len(names) == 7
+
+
+def test_the_name_is_the_same_on_every_call_and_fit_for_a_file() -> None:
+    assert name(REQUEST) == name(replace(REQUEST))
+    assert not set(name(REQUEST)) & set('/\\:*?"<>| ')
+
+
+def test_a_changed_symbol_is_trained_beside_the_old_result(tmp_path: Path) -> None:
+    run(REQUEST, tmp_path)
+    changed = replace(REQUEST, settings=(*REQUEST.settings, "objective.beta=2"))
+    _, steps = run(changed, tmp_path)
+    assert steps == 6
+    assert len(files(tmp_path)) == 2
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, _ = run(REQUEST, tmp_path / "whole")
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        run(REQUEST, folder, stop_after=2)
+    assert not list(folder.glob("*.json")), "a partial result must not be read as a result"
+    assert list((folder / ".partial").iterdir())
+    result, steps = run(REQUEST, folder)
+    assert steps == 2, "only the third epoch was missing"
+    assert result.test == whole.test
+    assert result.name == whole.name
+    assert files(folder) == [f"{result.name}.json"]
+
+
+def test_a_folder_without_a_configuration_is_started_anew(tmp_path: Path) -> None:
+    """Killed between making the partial folder and writing what resuming needs."""
+    partial = tmp_path / ".partial" / name(REQUEST)
+    partial.mkdir(parents=True)
+    (partial / "split.json").write_text("{}")
+    _, steps = run(REQUEST, tmp_path)
+    assert steps == 6
+
+
+def test_a_run_killed_between_its_model_and_its_result_ends(tmp_path: Path) -> None:
+    """The partial folder holds a finished model, its result was not written yet."""
+    whole, _ = run(REQUEST, tmp_path / "whole")
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("semivae.paper.runs.write_text", _kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(REQUEST, folder)
+    result, _ = run(REQUEST, folder)
+    assert result.test == whole.test
+    assert files(folder) == [f"{result.name}.json"]
+
+
+def _kill(path: Path, content: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_data_without_a_test_set_have_nothing_to_report(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", X=x, y=np.arange(60) % 3)
+    request = replace(REQUEST, data=str(tmp_path / "a.npz"), rows=None)
+    with pytest.raises(InputError, match="has no test set, so there is nothing to report"):
+        run(request, tmp_path / "results")
+
+
+def test_the_supervised_only_accuracy_is_in_percent() -> None:
+    summary = {"supervised_only_accuracy": 0.5}
+    result = RunResult("x", summary, {"accuracy": 0.75}, {}, {}, 1, None, {})
+    assert (result.accuracy, result.supervised_only) == (75.0, 50.0)
