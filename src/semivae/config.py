@@ -102,22 +102,29 @@ def set_value(config: Value, key: str, text: str) -> Value:
     >>> set_value(Relaxed(tau=0.5), "tau", "0.3")
     Relaxed(tau=0.3)
     """
-    head, _, rest = key.partition(".")
-    names = [part.name for part in dataclasses.fields(cast(Any, config))]
+    changed: Value = _changed(config, key, key, text)
+    return changed
+
+
+def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
+    """`set_value` for what remains of a key; `key` is the whole of it, for the errors."""
+    head, _, rest = rest_of_key.partition(".")
+    names = [part.name for part in dataclasses.fields(config)]
     if head not in names:
-        raise InputError(f"--set {key}: there is no {head!r} here, only {', '.join(names)}")
+        known = f"only {', '.join(names)}" if names else "it has no settings"
+        raise InputError(f"--set {key}: there is no {head!r} here, {known}")
     old = getattr(config, head)
     if rest:
         if not dataclasses.is_dataclass(old):
             raise InputError(f"--set {key}: {head!r} is a single value, it has no {rest!r}")
-        new = set_value(old, rest, text)
+        new = _changed(old, rest, key, text)
     elif head in CHOICES:
         chosen = choose(head, text)
         new = chosen if head in REFERENCES else chosen()
     else:
         new = _parse(key, text, old)
     try:
-        return dataclasses.replace(cast(Any, config), **{head: new})  # type: ignore[no-any-return]
+        return dataclasses.replace(config, **{head: new})
     except ValueError as error:
         raise InputError(f"--set {key}={text}: {error}") from error
 

@@ -22,7 +22,8 @@ from semivae.models.m2 import M2
 from semivae.noise import Noise, generator
 from semivae.objectives import Objective, supervised
 from semivae.recipes import DataFacts, Recipe
-from semivae.training import EpochLog, Snapshot, Training, fit
+from semivae.streams import LABELED, UNLABELED, Rows, StepState
+from semivae.training import EpochLog, Snapshot, Step, Training, fit
 
 CHUNK = 1000
 
@@ -228,6 +229,20 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
 
 
 TIMED_STEPS = 12
+
+
+@torch.no_grad()
+def dry_step(data: TrainingSet, recipe: Recipe) -> None:
+    """The loss of two rows a stream on fresh weights; raises what a first step would raise."""
+    few = replace(recipe.training, labeled_rows=2, unlabeled_rows=2)
+    batches, objective = _batches(data, few, seed=0), objective_for(data.facts, recipe)
+    model, device = new_model(data.facts, recipe, seed=0), torch.device("cpu")
+    labeled = batches.labeled_at(0)
+    batch = {LABELED: Rows(batches.x_at(labeled, device), batches.y_at(labeled, device))}
+    if UNLABELED in objective.streams:
+        batch[UNLABELED] = Rows(batches.x_at(batches.unlabeled_at(0), device), None)
+    noise = Noise(0, 0, tuple((name, len(rows.x)) for name, rows in batch.items()), device)
+    Step(model, objective)(batch, noise, StepState(0, 0.0, objective.initial_buffers(model)))
 
 
 def _batches(data: TrainingSet, training: Training, seed: int) -> SemiSupervisedBatches:

@@ -127,6 +127,9 @@ class Relaxed(LabelRule):
 
     tau: float = 2 / 3
 
+    def __post_init__(self) -> None:
+        _check_temperature(self.tau)
+
     def __call__(
         self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
     ) -> LabelDraws:
@@ -141,6 +144,9 @@ class StraightThrough(LabelRule):
     """
 
     tau: float = 2 / 3
+
+    def __post_init__(self) -> None:
+        _check_temperature(self.tau)
 
     def __call__(
         self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
@@ -167,6 +173,11 @@ class Smoothed(LabelRule):
     ) -> LabelDraws:
         log_p_hat = smooth(observed_label(y), self.epsilon)
         return self.decode(log_p_hat, y, noise)._replace(log_pi=log_p_hat)
+
+
+def _check_temperature(tau: float) -> None:
+    if not tau > 0:
+        raise ValueError(f"tau={tau:g} is no temperature: give a number above 0, such as 0.5")
 
 
 def _gumbel_softmax(log_q: Tensor, tau: float, noise: Noise) -> Tensor:

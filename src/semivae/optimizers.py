@@ -26,6 +26,9 @@ class Adam(Optimizer):
 
     peak: float = 1e-3
 
+    def __post_init__(self) -> None:
+        _check_peak(self.peak)
+
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(list(parameters), lr=self.peak, fused=True)
 
@@ -37,6 +40,9 @@ class AdamW(Optimizer):
 
     peak: float = 1e-3
     decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        _check_peak(self.peak)
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -75,6 +81,13 @@ class OneCycle(LearningRate):
         if fraction < self.rise:
             return self.start + (1 - self.start) * _half_cosine(fraction / self.rise)
         return 1.0 - _half_cosine((fraction - self.rise) / (1 - self.rise))
+
+
+def _check_peak(peak: float) -> None:
+    if not peak > 0:
+        raise ValueError(
+            f"peak={peak:g} is no learning rate: give a number above 0"
+        )
 
 
 def _half_cosine(x: float) -> float:

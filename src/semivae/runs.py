@@ -22,7 +22,7 @@ from semivae.fitting import (
     Predictor,
     Trained,
     TrainingSet,
-    new_model,
+    dry_step,
     train,
     train_supervised,
     within_minutes,
@@ -136,14 +136,11 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
 
 
 def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
-    """Builds the objective and the model once, so that a bad symbol fails before anything is
-    written."""
-    facts = data.facts
+    """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
     if recipe.training.epochs < 1:
         raise InputError(f"--epochs {recipe.training.epochs}: give at least 1")
     try:
-        recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
-        new_model(facts, recipe, 0)
+        dry_step(data, recipe)
     except ValueError as error:
         raise InputError(str(error)) from error
 

@@ -38,6 +38,16 @@ class Training:
     unlabeled_rows: int = 128
     clip_norm: float = 0.0
     average: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("labeled_rows", "unlabeled_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: a step needs at least 1 row")
+        if not 0 <= self.average <= 1:
+            raise ValueError(f"average={self.average:g} is not a fraction of training, 0 to 1")
+        if self.clip_norm < 0:
+            raise ValueError(f"clip_norm={self.clip_norm:g}: give 0 (no bound) or more")
+
     bfloat16: bool = True
 
 

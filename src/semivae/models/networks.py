@@ -58,6 +58,9 @@ class PaperCNN:
 
     latent: int = 50
 
+    def __post_init__(self) -> None:
+        _check_sizes(latent=self.latent)
+
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder)
 
@@ -71,6 +74,9 @@ class PaperCNN43:
     0, 1, 1."""
 
     latent: int = 50
+
+    def __post_init__(self) -> None:
+        _check_sizes(latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder_43)
@@ -89,6 +95,9 @@ class KingmaMLP:
 
     hidden: int = 500
     latent: int = 50
+
+    def __post_init__(self) -> None:
+        _check_sizes(hidden=self.hidden, latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         latent = LabelBlind(
@@ -124,6 +133,9 @@ class MLP:
     hidden: int = 256
     latent: int = 16
 
+    def __post_init__(self) -> None:
+        _check_sizes(hidden=self.hidden, latent=self.latent)
+
     def factorized(self, event: Shape, classes: int) -> Parts:
         return Parts(
             trunk=mlp(math.prod(event), (self.hidden, self.hidden), nn.ReLU),
@@ -134,6 +146,12 @@ class MLP:
 
     def conditional(self, event: Shape, classes: int) -> Parts:
         return _see_y(self.factorized(event, classes), classes, self.latent)
+
+
+def _check_sizes(latent: int, hidden: int = 1) -> None:
+    for name, size in (("latent", latent), ("hidden", hidden)):
+        if size < 1:
+            raise ValueError(f"{name}={size}: a layer has at least 1 unit")
 
 
 def _cnn(latent: int, event: Shape, classes: int, decoder: DecoderBuilder) -> Parts:

@@ -72,7 +72,7 @@ class Binarized(LikelihoodSpec):
 class Gaussian(LikelihoodSpec):
     """Gaussian with a fixed sigma."""
 
-    sigma: float
+    sigma: float = 0.5
 
     def build(self) -> Likelihood:
         return FixedGaussian(self.sigma)
