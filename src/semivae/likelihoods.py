@@ -96,6 +96,8 @@ class LearnedGaussian(Likelihood):
 
     def __init__(self, initial_sigma: float) -> None:
         super().__init__()
+        if initial_sigma <= SMALLEST_SIGMA:
+            raise ValueError(f"initial sigma {initial_sigma} is at or below {SMALLEST_SIGMA}")
         self.log_sigma = nn.Parameter(torch.tensor(math.log(initial_sigma)))
 
     def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:

@@ -48,6 +48,12 @@ class Objective:
     labeled: Sum | None
     unlabeled: Sum | None
 
+    def __post_init__(self) -> None:
+        keys = [part.term.key for total in self.sums for part in total.parts]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise ValueError(f"terms that appear in both sums: {', '.join(repeated)}")
+
     @property
     def sums(self) -> tuple[Sum, ...]:
         """The sums that are there."""
@@ -98,7 +104,11 @@ def dataset(n_labeled: int, n_unlabeled: int) -> StreamWeights:
 
 
 def sums(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """Sums over both sets, as section 3.6 is printed: N_l and N_u."""
+    """Sums over both sets, as section 3.6 is printed: N_l and N_u.
+
+    alpha stands inside the labeled sum here; 3.6 prints it on an expectation, so that the literal
+    reading takes alpha / N_l.
+    """
     return StreamWeights(float(n_labeled), float(n_unlabeled))
 
 

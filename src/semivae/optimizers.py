@@ -77,6 +77,10 @@ class OneCycle(LearningRate):
     rise: float = 0.3
     start: float = 0.04
 
+    def __post_init__(self) -> None:
+        if not (0 < self.rise < 1 and 0 <= self.start <= 1):
+            raise ValueError(f"{self} is no cycle: give 0 < rise < 1 and 0 <= start <= 1")
+
     def __call__(self, fraction: float) -> float:
         if fraction < self.rise:
             return self.start + (1 - self.start) * _half_cosine(fraction / self.rise)
@@ -85,9 +89,7 @@ class OneCycle(LearningRate):
 
 def _check_peak(peak: float) -> None:
     if not peak > 0:
-        raise ValueError(
-            f"peak={peak:g} is no learning rate: give a number above 0"
-        )
+        raise ValueError(f"peak={peak:g} is no learning rate: give a number above 0")
 
 
 def _half_cosine(x: float) -> float:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semivae.information import entropy, kl, log_mean
+from semivae.information import entropy, kl
 from semivae.labels import LabelRule, observed_label, smooth
 from semivae.models.densities import DensityModel
 from semivae.processes import mean_over_processes
@@ -207,8 +207,11 @@ class MutualInformation(Term):
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         log_q = streams[self.stream].q_y.logits
-        log_aggregate = mean_over_processes(log_mean(log_q).exp()).log()
-        return TermValue(entropy(log_aggregate) - entropy(log_q).mean(), {})
+        aggregate = mean_over_processes(log_q.exp().mean(0))
+        # A class without mass in float32 has 0 log 0 = 0, and no gradient, instead of 0 / 0.
+        log_aggregate = aggregate.clamp_min(torch.finfo(aggregate.dtype).tiny).log()
+        marginal = -(aggregate * log_aggregate).sum()
+        return TermValue(marginal - entropy(log_q).mean(), {})
 
 
 @dataclass(frozen=True)

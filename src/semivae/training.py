@@ -1,5 +1,6 @@
 """The one training loop: any model of the family, any objective, one process or many."""
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,11 +116,11 @@ def fit(
     device = accelerator.device
     torch_optimizer = training.optimizer.build(model.parameters())
     if resume is not None:
-        torch_optimizer.load_state_dict(resume.optimizer)
+        torch_optimizer.load_state_dict(copy.deepcopy(resume.optimizer))
         _lay_out_like_parameters(torch_optimizer)
     step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
     model.train()
-    buffers = objective.initial_buffers(model) if resume is None else resume.buffers
+    buffers = objective.initial_buffers(model) if resume is None else _copied(resume.buffers)
     steps = training.epochs * batches.steps_per_epoch
     autocast = torch.autocast(
         device.type, torch.bfloat16, enabled=training.bfloat16 and bfloat16_is_fast(device)
@@ -145,6 +146,7 @@ def fit(
             means.add(result, step)
             optimizer.zero_grad()
             accelerator.backward(result.loss)
+            check_gradient(model, step)
             if training.clip_norm:
                 accelerator.clip_grad_norm_(model.parameters(), training.clip_norm)
             optimizer.step()
@@ -157,7 +159,8 @@ def fit(
         seconds = time.monotonic() - started
         rate = training.optimizer.peak * factor
         logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
-        on_epoch(logs[-1], Snapshot(epoch + 1, torch_optimizer.state_dict(), buffers))
+        optimizer_state = copy.deepcopy(torch_optimizer.state_dict())
+        on_epoch(logs[-1], Snapshot(epoch + 1, optimizer_state, _copied(buffers)))
     take_average(model, buffers)
     return logs
 
@@ -181,6 +184,20 @@ def take_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
     for name, weight in model.named_parameters():
         if AVERAGE + name in buffers:
             weight.copy_(buffers[AVERAGE + name])
+
+
+def check_gradient(model: nn.Module, step: int) -> None:
+    """Raises `NonFiniteError` before a gradient that is not finite reaches the weights."""
+    gradients = [w.grad for w in model.parameters() if w.grad is not None]
+    if not bool(torch.nn.utils.get_total_norm(gradients).isfinite()):
+        raise NonFiniteError(
+            f"the gradient is not finite at step {step}, though every term is; the weights are "
+            "those of the step before: lower the learning rate or set training.clip_norm"
+        )
+
+
+def _copied(buffers: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: buffer.clone() for name, buffer in buffers.items()}
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:

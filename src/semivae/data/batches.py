@@ -75,7 +75,7 @@ class SemiSupervisedBatches:
 
     def y_at(self, rows: Int[np.ndarray, "B"], device: torch.device) -> Tensor:
         """The labels of these rows as one-hot (B, K)."""
-        y = torch.from_numpy(self.y[rows]).to(device)
+        y = torch.from_numpy(self.y[rows]).to(device).long()
         return torch.nn.functional.one_hot(y, self.classes).float()
 
     def _pass(self, stream: str, number: int, n: int) -> np.ndarray:
