@@ -28,7 +28,7 @@ Settings = tuple[str, ...]
 
 
 class Plan(NamedTuple):
-    """How long a trial trains, on how many labels it is scored, and the candidates of each side."""
+    """How long a trial trains, how many labels score it, and the candidates of each side."""
 
     epochs: int
     validation: int

@@ -123,7 +123,7 @@ class Textbook:
             (x_u,) = next(self.unlabeled)
             step_loss = loss(self.network, self.class_sum, x_l, y_l, x_u)
             self.optimizer.zero_grad()
-            step_loss.backward()  # type: ignore[no-untyped-call]
+            step_loss.backward()
             self.optimizer.step()
             rows += len(x_u)
         return rows

@@ -116,7 +116,10 @@ def test_sigma_has_a_floor() -> None:
     """Below a quarter of an 8-bit step a fixed sigma is refused and a learned one held."""
     with pytest.raises(ValueError, match=r"sigma=0\.0001"):
         FixedGaussian(1e-4)
-    likelihood = LearnedGaussian(1e-6)
+    with pytest.raises(ValueError, match="initial sigma"):
+        LearnedGaussian(1e-6)
+    likelihood = LearnedGaussian(0.5)
+    torch.nn.init.constant_(likelihood.log_sigma, -20.0)
     assert likelihood(torch.zeros(1, 2)).sigma.item() == pytest.approx(SMALLEST_SIGMA)
 
 
