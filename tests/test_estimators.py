@@ -56,8 +56,6 @@ EXPECTED_TO_FAIL = {
     "check_supervised_y_2d": "y of shape (N, 1) is an error that says y.ravel(), not a warning",
     "check_dtype_object": "an object array is an error that says X.astype: nothing is converted "
     "silently",
-    "check_methods_sample_order_invariance": "score_samples draws one z per row, by its position",
-    "check_methods_subset_invariance": "score_samples draws one z per row, by its position",
 }
 
 

@@ -51,7 +51,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
     "sklearn": frozenset({"data", "evaluation", "estimators"}),
-    "matplotlib": frozenset({"plots", "report"}),  # report: the type of a figure alone
+    "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),
     "click": frozenset({"cli"}),

@@ -127,7 +127,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
         ({"objective": "vae"}, "objective=vae: choose one of equation_8"),
         ({"settings": ("objective.beta",)}, "--set objective.beta: write KEY=VALUE"),
         ({"settings": ("objective.delta=1",)}, "there is no 'delta' here, only alpha, beta"),
-        ({"settings": ("objective.alpha=x",)}, "not a value like 100.0"),
+        ({"settings": ("objective.alpha=x",)}, "not a value like 10.0"),
         ({"epochs": 0}, "--epochs 0: give at least 1"),
         ({"settings": ("training.epochs=-3",)}, "--epochs -3: give at least 1"),
         ({"max_minutes": 0.0}, "--max-minutes 0: give more than 0"),

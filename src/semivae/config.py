@@ -4,8 +4,10 @@ The dictionaries below are closed, and the only place where a string selects a c
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from types import NoneType
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from semivae import labels, objective_specs, objectives, optimizers, terms
 from semivae.errors import InputError
@@ -122,7 +124,7 @@ def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
         chosen = choose(head, text)
         new = chosen if head in REFERENCES else chosen()
     else:
-        new = _parse(key, text, old)
+        new = _parse(key, text, old, get_type_hints(type(config))[head])
     try:
         return dataclasses.replace(config, **{head: new})
     except ValueError as error:
@@ -141,16 +143,20 @@ def _name_of(field: str, chosen: Any) -> str:
     return next(name for name, value in CHOICES[field].items() if value is chosen)
 
 
-def _parse(key: str, text: str, old: Any) -> Any:
-    """A number like the old one, `none`, or `ramp(start, end, until)` for a weight."""
+def _parse(key: str, text: str, old: Any, hint: Any) -> Any:
+    """A value of the type of its field: a number, `none` or `ramp(start, end, until)`."""
+    kinds = get_args(hint) or (hint,)
     try:
-        if isinstance(old, bool):
+        if bool in kinds:
             return {"true": True, "false": False}[text.lower()]
-        if isinstance(old, int):
-            return int(text)
-        if text.startswith("ramp(") and text.endswith(")"):
+        if text == "none" and NoneType in kinds:
+            return None
+        if text.startswith("ramp(") and text.endswith(")") and Ramp in kinds:
             return Ramp(*(float(part) for part in text[5:-1].split(",")))
-        return None if text == "none" else float(text)
+        number = int(text) if int in kinds else float(text)
+        if not math.isfinite(number):
+            raise ValueError("not finite")
+        return number
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"--set {key}={text}: not a value like {old!r} ({error})") from error
 

@@ -62,7 +62,7 @@ class Predictor:
         self.model.eval()
         device = self.model.log_prior.device
         for start in range(0, len(x), CHUNK):
-            part = np.ascontiguousarray(x[start : start + CHUNK])
+            part = np.array(x[start : start + CHUNK])  # a copy: x may be read-only
             yield self.scaling.apply(torch.from_numpy(part).to(device))
 
     @torch.inference_mode()
@@ -86,21 +86,20 @@ class Predictor:
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
-        """The lower bound U(x) on log p(x) (Eq 5), nats per example in model units, with fixed
-        noise."""
+        """The lower bound U(x) on log p(x) (Eq 5), in nats per example, with fixed noise."""
         values = []
-        for number, part in enumerate(self.chunks(x)):
-            noise = Noise(0, number, (("score", len(part)),), part.device)
+        for part in self.chunks(x):
+            # One draw for all rows: a row's score does not depend on its company.
+            noise = Noise(0, 0, (("score", 1),), part.device)
             encoded = self.model.encode(part, noise)
-            z_noise = noise.normal("z", self.model.latent_size)
+            z_noise = noise.normal("z", self.model.latent_size).expand(len(part), -1)
             values.append(
                 bound(self.model, encoded, every_pair(encoded.q_y.logits), z_noise).value
             )
         return _stack(values)
 
     def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
-        """One x per class number in y, z from the prior at temperature 1, in the units x was given
-        in."""
+        """One x per class number in y, z from the prior at temperature 1, in x's own units."""
         device = self.model.log_prior.device
         source = generator(device, seed, "sample")
         x = sample_class(self.model, torch.from_numpy(y).to(device), source)
@@ -221,7 +220,8 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
         stop_after=TIMED_STEPS,
     )
     # The first steps pay for set-up that later ones do not.
-    step = statistics.median(np.diff(times)[TIMED_STEPS // 3 :])
+    steps = np.diff(times)
+    step = statistics.median(steps[len(steps) // 3 :])
     left = 60 * minutes - (time.monotonic() - started)
     affordable = max(1, int(left / (step * batches.steps_per_epoch)))
     epochs = min(recipe.training.epochs, affordable)

@@ -19,6 +19,7 @@ from semivae.errors import InputError
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
+    from matplotlib.figure import Figure as Figure  # for those who annotate with it
 
 INK, MUTED, RULE, PALE = "#2b2f36", "#7b818a", "#dfe2e6", "#c3c8cf"
 BLUE, ORANGE, GREEN = "#3b6ea5", "#c9713a", "#4f8a6b"

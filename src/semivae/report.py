@@ -20,7 +20,7 @@ from semivae.evaluation import ClassificationReport
 from semivae.plots import ResultRow
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from semivae.plots import Figure
 
 
 @dataclass(frozen=True, eq=False)  # eq: comparing arrays has no single truth value
@@ -172,7 +172,7 @@ class _Picture(NamedTuple):
     width: int
 
 
-def _picture(figure: "matplotlib.figure.Figure") -> _Picture:
+def _picture(figure: "Figure") -> _Picture:
     src = "data:image/png;base64," + b64encode(plots.to_png(figure)).decode("ascii")
     return _Picture(src, round(96 * figure.get_figwidth()))
 

@@ -85,8 +85,8 @@ def load(folder: Path) -> tuple[RunConfig, Predictor]:
     config = load_config(folder)
     tensors = _read_tensors(folder / MODEL)
     predictor = Predictor(
-        _model_of(config, {n[6:]: t for n, t in tensors.items() if n.startswith("model.")}),
-        Scaling(tensors["scaling.shift"], tensors["scaling.scale"]),
+        _model_of(config, _part(tensors, "model.")),
+        _scaling_of(folder / MODEL, _part(tensors, "scaling.")),
         config.classes,
         config.event,
     )
@@ -101,35 +101,37 @@ def load_config(folder: Path) -> RunConfig:
         return RunConfig.from_json(path.read_text())
     except OSError as error:
         raise InputError(f"{folder} is not a run: {CONFIG} cannot be read") from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not the configuration of a run ({error})") from error
 
 
 def save_checkpoint(folder: Path, model: M2, snapshot: Snapshot) -> None:
-    """Writes all that resuming needs; the JSON last, and it names the tensors it belongs to."""
+    """Writes all that resuming needs: the tensors, and the optimizer's settings as JSON."""
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
     tensors |= {f"buffer.{name}": t for name, t in snapshot.buffers.items()}
     for index, state in snapshot.optimizer["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
-    content = save_tensors(_contiguous(tensors), metadata={"epoch": str(snapshot.epoch)})
-    write_bytes(folder / CHECKPOINT, content)
+    tensors["epoch"] = torch.tensor(snapshot.epoch)
+    write_bytes(folder / CHECKPOINT, save_tensors(_contiguous(tensors)))
     state = {"schema": SCHEMA, "groups": snapshot.optimizer["param_groups"]}
     write_text(folder / CHECKPOINT_STATE, json.dumps(state) + "\n")
 
 
 def load_checkpoint(folder: Path, config: RunConfig) -> tuple[M2, Snapshot]:
     """The model and the snapshot that `save_checkpoint` wrote."""
-    path = folder / CHECKPOINT
-    tensors = _read_tensors(path)
-    groups = json.loads((folder / CHECKPOINT_STATE).read_text())["groups"]
+    tensors = _read_tensors(folder / CHECKPOINT)
+    try:
+        groups = json.loads((folder / CHECKPOINT_STATE).read_text())["groups"]
+        epoch = int(tensors["epoch"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / CHECKPOINT_STATE} is damaged ({error!r})") from error
     model = _model_of(config, _part(tensors, "model."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    epoch = int(header["__metadata__"]["epoch"])
     optimizer = {"state": state, "param_groups": groups}
     return model, Snapshot(epoch, optimizer, _part(tensors, "buffer."))
 
@@ -167,6 +169,13 @@ def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:
     except RuntimeError as error:
         raise InputError(f"the weights do not fit {CONFIG}: {error}") from error
     return model
+
+
+def _scaling_of(path: Path, tensors: dict[str, Tensor]) -> Scaling:
+    try:
+        return Scaling(tensors["shift"], tensors["scale"])
+    except KeyError as error:
+        raise InputError(f"{path} lacks the scaling of x ({error}): it is not a model") from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

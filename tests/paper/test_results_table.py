@@ -115,7 +115,7 @@ def test_the_protocol_names_labels_and_commits() -> None:
     words = results_table.protocol(runs)
     assert words["commits"] == "abc, def"
     assert words["labels"].startswith("1000, balanced over classes")
-    assert words["labels used to choose"].startswith("3000 ")
+    assert words["labels used to choose"].startswith("3,000 for MNIST")
 
 
 # --- verdict ---

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper.runs import RunResult, execute
@@ -206,5 +206,12 @@ def _symbols(run: RunResult) -> str:
         if name in objective
     }
     sigma = {"sigma": likelihood["sigma"]} if "sigma" in likelihood else {}
-    values = ", ".join(f"{name} = {value:g}" for name, value in (symbols | sigma).items())
+    values = ", ".join(f"{name} = {_text(value)}" for name, value in (symbols | sigma).items())
     return f"{likelihood['kind']}, {run.recipe['labels']['kind']} y; {values}"
+
+
+def _text(value: Any) -> str:
+    """A symbol's value as `--set` would read it."""
+    if isinstance(value, Mapping):
+        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
+    return "0.1 N / N_l" if value is None else f"{value:g}"

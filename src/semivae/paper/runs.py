@@ -17,6 +17,7 @@ from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.recipes import Recipe
+from semivae.rundir import CONFIG, MODEL
 from semivae.schedules import Ramp
 
 
@@ -83,7 +84,9 @@ def execute(
         return RunResult(**json.loads(path.read_text()))
     folder = results / ".partial" / name
     model, snapshot = None, None
-    if (folder / "config.json").exists():
+    started = (folder / CONFIG).exists()
+    ended = (folder / MODEL).exists()  # killed just before its result was written: do it over
+    if started and not ended:
         prepared, model, snapshot = runs.resume(folder, data_dir)
     else:
         shutil.rmtree(folder, ignore_errors=True)
