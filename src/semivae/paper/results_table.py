@@ -37,15 +37,15 @@ class Symbols:
     optimized: tuple[str, ...]
 
 
-LITERAL_EPOCHS: Mapping[str, int] = {"mnist": 15, "cifar10": 15}
+LITERAL_EPOCHS: Mapping[str, int] = {"mnist": 15, "cifar10": 2}
 LITERAL: Mapping[str, Symbols] = {
     "mnist": Symbols(
         ("objective.alpha=30", "likelihood.sigma=0.5"),
         ("objective.beta=10", "objective.gamma=10"),
     ),
     "cifar10": Symbols(
-        ("objective.alpha=100", "likelihood.sigma=0.25"),
-        ("objective.beta=10", "objective.gamma=10"),
+        ("objective.alpha=10", "likelihood.sigma=1"),
+        ("objective.beta=1", "objective.gamma=10"),
     ),
 }
 
