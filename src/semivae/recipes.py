@@ -55,11 +55,44 @@ class DataFacts(NamedTuple):
     classes: int
 
 
+class Reached(NamedTuple):
+    """What a recipe reached on a test set: mean and standard error over seeds, in percent.
+
+    `minutes` of training per run, one thread; `command` shows it, from the run files in `source`.
+    """
+
+    data: str
+    labels: int
+    accuracy: float
+    standard_error: float
+    seeds: int
+    minutes: float
+    command: str
+    source: str
+
+
 class NamedRecipe(NamedTuple):
-    """A recipe as users choose it."""
+    """A recipe as users choose it; `reached` is empty where nothing was measured yet."""
 
     summary: str
     build: Callable[[DataFacts], Recipe]
+    reached: tuple[Reached, ...] = ()
+
+
+def _table(
+    data: str, labels: int, accuracy: float, standard_error: float, seeds: int, minutes: float
+) -> Reached:
+    """A row of the results table."""
+    return Reached(
+        data,
+        labels,
+        accuracy,
+        standard_error,
+        seeds,
+        minutes,
+        command="semivae reproduce results-table --out benchmarks/results",
+        source="benchmarks/results/results-table",
+    )
 
 
 def _passes(steps: int, rows: int, batch: int = 128) -> int:

@@ -6,7 +6,7 @@ from semivae.cli.console import show, show_json
 from semivae.cli.options import Json
 
 if TYPE_CHECKING:
-    from semivae.recipes import Recipe
+    from semivae.recipes import Reached, Recipe
 
 # The settings of a recipe depend on the data; these are shown as an example.
 EXAMPLE = "MNIST with 1,000 labels"
@@ -21,7 +21,12 @@ def recipes(as_json: Json = False) -> None:
     built = {name: named.build(facts) for name, named in RECIPES.items()}
     if as_json:
         listed = [
-            {"name": name, "summary": RECIPES[name].summary, "settings": to_plain(recipe)}
+            {
+                "name": name,
+                "summary": RECIPES[name].summary,
+                "reached": [row._asdict() for row in RECIPES[name].reached],
+                "settings": to_plain(recipe),
+            }
             for name, recipe in built.items()
         ]
         show_json({"example": EXAMPLE, "recipes": listed})
@@ -29,7 +34,7 @@ def recipes(as_json: Json = False) -> None:
     width = max(map(len, RECIPES)) + 2
     for name, recipe in built.items():
         show(f"{name:{width}}{RECIPES[name].summary}")
-        for line in described(recipe):
+        for line in (*described(recipe), *map(reached, RECIPES[name].reached)):
             show(" " * width + line)
     show(f"\nAs resolved for {EXAMPLE}; `semivae fit DATA --set KEY=VALUE` changes a value.")
 
@@ -47,6 +52,15 @@ def described(recipe: "Recipe") -> list[str]:
         f"{_call(training['learning_rate'])}, "
         f"{training['labeled_rows']} + {training['unlabeled_rows']} rows a step",
     ]
+
+
+def reached(row: "Reached") -> str:
+    """What a recipe reached, in one line."""
+    return (
+        f"reached {row.accuracy:.2f} ± {row.standard_error:.2f} % on {row.data} with "
+        f"{row.labels:,} labels ({row.seeds} seeds, {row.minutes:.1f} min each on one thread; "
+        f"{row.command})"
+    )
 
 
 def _call(plain: dict[str, object]) -> str:

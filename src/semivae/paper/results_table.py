@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from semivae.fitting import Hooks
-from semivae.paper.runs import RunResult, execute
+from semivae.paper.runs import RunResult, execute, load_result
 from semivae.plots import ResultRow
 from semivae.runs import Request
 
@@ -110,6 +110,19 @@ def collect(
             result = execute(request, out, data_dir, hooks(title))
             results.setdefault((side.data, side.model), []).append(result)
     return tabulate(results)
+
+
+def read(results: Path) -> Collected:
+    """The table from the result files that are there, without training and without the data."""
+    found: dict[tuple[str, str], list[RunResult]] = {}
+    runs = [load_result(path) for path in sorted(results.glob("*.json"))]
+    for side in sides(quick=False):
+        wanted = replace(side.request, seed=0)
+        here = [run for run in runs if replace(run.asked, seed=0) == wanted]
+        if here:
+            key = (side.data, side.model)
+            found[key] = sorted(here, key=lambda run: run.asked.seed)
+    return tabulate(found)
 
 
 def tabulate(results: Mapping[tuple[str, str], list[RunResult]]) -> Collected:

@@ -35,6 +35,11 @@ class RunResult:
     machine: dict[str, Any]
 
     @property
+    def asked(self) -> runs.Request:
+        """The request of the run."""
+        return runs.Request(**(self.request | {"settings": tuple(self.request["settings"])}))
+
+    @property
     def accuracy(self) -> float:
         """Test accuracy in percent."""
         return 100.0 * float(self.test["accuracy"])
@@ -44,6 +49,11 @@ class RunResult:
         """Test accuracy of the supervised-only network in percent, if it was trained."""
         share = self.summary["supervised_only_accuracy"]
         return None if share is None else 100.0 * float(share)
+
+
+def load_result(path: Path) -> RunResult:
+    """The result that `execute` wrote."""
+    return RunResult(**json.loads(path.read_text()))
 
 
 def name_of(request: runs.Request, recipe: Recipe) -> str:
@@ -81,7 +91,7 @@ def execute(
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     if path.exists():
-        return RunResult(**json.loads(path.read_text()))
+        return load_result(path)
     folder = results / ".partial" / name
     model, snapshot = None, None
     started = (folder / CONFIG).exists()

@@ -1,0 +1,53 @@
+"""Every number that README and the recipes publish is what the committed result files say."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from semivae.paper.results_table import Collected, read
+from semivae.recipes import RECIPES, Reached
+from semivae.report import results_markdown
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "results-table"
+
+
+@pytest.fixture(scope="module")
+def published() -> Collected:
+    return read(RESULTS)
+
+
+def test_the_readme_prints_the_table_of_the_result_files(published: Collected) -> None:
+    text = (ROOT / "README.md").read_text()
+    begin, end = text.index("<!-- results-table"), text.index("<!-- end of results-table -->")
+    assert results_markdown(published.rows).strip() in text[begin:end]
+
+
+def test_the_readme_prints_the_verdicts_of_the_result_files(published: Collected) -> None:
+    text = (ROOT / "README.md").read_text()
+    assert published.verdicts
+    for data, words in published.verdicts.items():
+        assert f"{data}: {words}" in text
+
+
+CASES = [(name, row) for name, recipe in RECIPES.items() for row in recipe.reached]
+
+
+@pytest.mark.parametrize(("name", "row"), CASES, ids=[f"{n}-{row.data}" for n, row in CASES])
+def test_what_a_recipe_reached_is_in_the_result_files(
+    name: str, row: Reached, published: Collected
+) -> None:
+    runs = [
+        run
+        for run in published.results
+        if run.request["recipe"] == name
+        and run.request["objective"] is None
+        and (run.request["data"], run.request["labels"]) == (row.data, row.labels)
+    ]
+    accuracies = [run.accuracy for run in runs]
+    assert len(runs) == row.seeds
+    assert round(statistics.mean(accuracies), 2) == row.accuracy
+    assert round(statistics.stdev(accuracies) / len(runs) ** 0.5, 2) == row.standard_error
+    minutes = statistics.mean(run.summary["train_seconds"] for run in runs) / 60
+    assert round(minutes, 1) == row.minutes
