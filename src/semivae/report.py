@@ -228,7 +228,7 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
         f"{row.n_labeled:,}",
         f"{row.n_labels_used_to_choose:,}",
         f"{row.epochs:,}",
-        f"{row.minutes_per_run:.1f}",
+        f"{row.minutes_per_run:.1f}" if isfinite(row.minutes_per_run) else "–",
         row.note,
     )
 

@@ -306,7 +306,7 @@ def refused(cli: Cli, *arguments: object) -> str:
         ("digits --objective best", "objective=best: choose one of equation_8"),
         ("digits --set objective.beta", "--set objective.beta: write KEY=VALUE"),
         ("digits --set objective.size=3", "there is no 'size' here, only alpha, beta"),
-        ("digits --set objective.beta=much", "objective.beta=much: not a value like 10.0"),
+        ("digits --set objective.beta=much", "--set objective.beta=much: not a value like"),
         ("digits --labels 20 --set labels.tau=1", "there is no 'tau' here"),
         ("digits --max-minutes 0", "--max-minutes 0: give more than 0"),
         ("--resume .", ". is not a run: config.json cannot be read"),

@@ -143,7 +143,7 @@ def test_recipes_are_listed_with_what_they_are_made_of(cli: Cli) -> None:
         *RECIPES,
         "As",
     ]
-    assert "gaussian(sigma=0.3)" in ended.out
+    assert "gaussian(sigma=0.5)" in ended.out
     listed = cli("recipes", "--json").json["recipes"]
     assert [recipe["name"] for recipe in listed] == list(RECIPES)
     assert json.dumps(listed).count('"kind": "paper-cnn"') == 3
