@@ -114,13 +114,16 @@ def fit(
 
     accelerator = Accelerator()
     device = accelerator.device
+    model.to(device)
     torch_optimizer = training.optimizer.build(model.parameters())
     if resume is not None:
         torch_optimizer.load_state_dict(copy.deepcopy(resume.optimizer))
         _lay_out_like_parameters(torch_optimizer)
     step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
     model.train()
-    buffers = objective.initial_buffers(model) if resume is None else _copied(resume.buffers)
+    buffers = objective.initial_buffers(model)
+    if resume is not None:
+        buffers = {name: buffer.to(device) for name, buffer in _copied(resume.buffers).items()}
     steps = training.epochs * batches.steps_per_epoch
     autocast = torch.autocast(
         device.type, torch.bfloat16, enabled=training.bfloat16 and bfloat16_is_fast(device)
@@ -129,9 +132,9 @@ def fit(
     for epoch in range(0 if resume is None else resume.epoch, training.epochs):
         started, means = time.monotonic(), Means()
         for step in range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch):
-            factor = training.learning_rate(step / steps)
+            rate = training.optimizer.peak * training.learning_rate(step / steps)
             for group in torch_optimizer.param_groups:
-                group["lr"] = training.optimizer.peak * factor
+                group["lr"] = rate
             batch = make_batch(batches, objective.streams, step, accelerator)
             noise = Noise(
                 seed,
@@ -157,7 +160,6 @@ def fit(
             if step + 1 == stop_after:
                 return logs
         seconds = time.monotonic() - started
-        rate = training.optimizer.peak * factor
         logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
         optimizer_state = copy.deepcopy(torch_optimizer.state_dict())
         on_epoch(logs[-1], Snapshot(epoch + 1, optimizer_state, _copied(buffers)))
