@@ -174,8 +174,22 @@ def auto(facts: DataFacts) -> Recipe:
 
 RECIPES: Mapping[str, NamedRecipe] = {
     "auto": NamedRecipe("picks by the data; exact sum over y, one-cycle", auto),
-    "paper-m2": NamedRecipe("the paper's M2, literal (Eq 8)", paper_m2),
-    "paper-optimized": NamedRecipe("the paper's Optimized-ELBO, literal (3.6)", paper_optimized),
+    "paper-m2": NamedRecipe(
+        "the paper's M2, literal (Eq 8)",
+        paper_m2,
+        (
+            _table("mnist", 1000, 97.46, 0.06, seeds=3, minutes=7.6),
+            _table("cifar10", 1000, 39.37, 0.45, seeds=3, minutes=1.1),
+        ),
+    ),
+    "paper-optimized": NamedRecipe(
+        "the paper's Optimized-ELBO, literal (3.6)",
+        paper_optimized,
+        (
+            _table("mnist", 1000, 97.90, 0.05, seeds=3, minutes=7.6),
+            _table("cifar10", 1000, 38.87, 0.66, seeds=3, minutes=1.2),
+        ),
+    ),
     "kingma-m2": NamedRecipe("Kingma's M2: MLP, q(z|x, y), binarized pixels", kingma_m2),
 }
 
