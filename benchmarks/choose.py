@@ -4,9 +4,9 @@
 
 Both sides get the same number of trials. First M2 (Eq 8): alpha and sigma; then Optimized-ELBO,
 with the alpha and sigma that were best for M2, so that the baseline is tuned as hard as it can be:
-beta, gamma and epsilon. Every trial trains on 1,000 labels of split 100 and is scored on 2,000
-further training labels; the test set is not read. One line per trial goes to
-benchmarks/results/choice/<data>.jsonl, and a trial that is there is not run again.
+beta and gamma. Every trial trains on 1,000 labels of split 100 and is scored on further training
+labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per trial goes
+to benchmarks/results/choice/<data>.jsonl, and a trial that is there is not run again.
 """
 
 import argparse
@@ -97,7 +97,8 @@ def choose(data: str, recipe: str, grid: Sequence[Settings], data_dir: Path | No
     done: dict[tuple[str, Settings], float] = {}
     for line in log.read_text().splitlines() if log.exists() else []:
         record = json.loads(line)
-        if record["request"]["epochs"] == PLANS[data].epochs:
+        asked = record["request"]
+        if (asked["epochs"], asked["validation"]) == PLANS[data][:2]:
             key = (record["recipe"], tuple(record["settings"]))
             done[key] = record["validation_accuracy"]
     for settings in grid:

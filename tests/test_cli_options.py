@@ -10,8 +10,8 @@ from semivae.cli import app
 OPTIONS = {
     "semivae": "--version",
     "fit": (
-        "DATA --labels --validation --recipe --objective --set --seed --epochs --max-minutes "
-        "--out --resume --no-baseline --data-dir --json"
+        "DATA --labels --validation --holdout --recipe --objective --set --seed --epochs "
+        "--max-minutes --out --resume --no-baseline --data-dir --json"
     ),
     "evaluate": "RUN --samples --rows --seed --data-dir --json",
     "sample": "RUN --out --class -n --seed --force",

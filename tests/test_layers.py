@@ -22,7 +22,17 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("0", frozenset({"errors"})),
     (
         "0.5",
-        frozenset({"files", "distributions", "schedules", "noise", "optimizers", "processes"}),
+        frozenset(
+            {
+                "files",
+                "distributions",
+                "schedules",
+                "noise",
+                "optimizers",
+                "processes",
+                "averaging",
+            }
+        ),
     ),
     ("1", frozenset({"information", "labels", "likelihoods", "nets", "data", "plots"})),
     ("2", frozenset({"models"})),

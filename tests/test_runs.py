@@ -19,6 +19,7 @@ from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.labels import Relaxed
 from semivae.models.m2 import M2
+from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
 from semivae.rundir import read_metrics
 from semivae.runs import Request
@@ -423,6 +424,7 @@ def test_the_summary_is_the_json_of_the_contract(tmp_path: Path) -> None:
     assert set(summary) == {
         "test_accuracy",
         "supervised_only_accuracy",
+        "validation_accuracy",
         "n_labeled",
         "n_unlabeled",
         "n_labels_used_to_choose",
@@ -481,3 +483,33 @@ def test_the_test_set_is_read_only_after_training(
         states.append(state_of(folder))
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert accuracies[0] != accuracies[1]
+
+
+def test_labels_may_be_held_out_for_validation() -> None:
+    """They leave the labeled stream, stay among the unlabeled rows and are counted."""
+    whole = runs.prepare(Request("digits", labels=100))
+    prepared = runs.prepare(Request("digits", labels=100, holdout=0.3))
+    held = prepared.split.validation
+    assert len(held) == prepared.split.n_labels_used_to_choose == 30
+    assert set(held) | set(prepared.split.labeled) == set(whole.split.labeled)
+    assert (prepared.training_set.y[held] == -1).all()
+    with pytest.raises(InputError, match="give one"):
+        runs.prepare(Request("digits", labels=100, holdout=0.3, validation=10))
+
+
+def test_kingmas_objective_comes_with_his_family_unless_told_otherwise() -> None:
+    asked = Request("digits", labels=50, objective="kingma_2014")
+    assert runs.prepare(asked).recipe.family == Conditional()
+    told = replace(asked, settings=("family=factorized",))
+    assert runs.prepare(told).recipe.family == Factorized()
+
+
+def test_the_plug_in_information_needs_five_rows_per_class() -> None:
+    settings = ("objective.information=batch", "training.unlabeled_rows=49")
+    with pytest.raises(InputError, match="at least 50 unlabeled rows a step"):
+        runs.prepare(Request("digits", labels=50, settings=settings))
+
+
+def test_a_weight_that_unlearns_the_labels_is_refused() -> None:
+    with pytest.raises(InputError, match="unlearns the labels"):
+        runs.prepare(Request("digits", labels=50, settings=("objective.alpha=-5",)))

@@ -13,6 +13,7 @@ from semivae import labels, objective_specs, objectives, optimizers, terms
 from semivae.errors import InputError
 from semivae.models import networks, specs
 from semivae.schedules import Ramp
+from semivae.training import Training
 
 CHOICES: Mapping[str, Mapping[str, Any]] = {
     "network": {
@@ -161,10 +162,4 @@ def _parse(key: str, text: str, old: Any, hint: Any) -> Any:
         raise InputError(f"--set {key}={text}: not a value like {old!r} ({error})") from error
 
 
-def _nested() -> dict[str, type]:
-    from semivae.training import Training
-
-    return {"training": Training, "baseline": Training}
-
-
-_NESTED = _nested()
+_NESTED: Mapping[str, type] = {"training": Training, "baseline": Training}

@@ -34,7 +34,7 @@ class DiagonalGaussian(Independent):  # type: ignore[type-arg]
 
 
 class StandardGaussian(Independent):  # type: ignore[type-arg]
-    """The prior p(z) = N(0, I) over `size` dimensions, one per row of `like` (B, ...)."""
+    """The prior p(z) = N(0, I) over `size` dimensions, with batch (rows,)."""
 
     def __init__(self, rows: int, size: int, device: torch.device, dtype: torch.dtype) -> None:
         zero = torch.zeros((), device=device, dtype=dtype).expand(rows, size)

@@ -189,7 +189,8 @@ def _run(
         on_step=hooks.on_step,
     )
     seconds = time.monotonic() - started
-    rows = len(batches.unlabeled) * len(history)
+    read = len(batches.unlabeled) if UNLABELED in objective.streams else 0
+    rows = read * len(history)
     predictor = Predictor(model, data.scaling, data.classes, data.x.shape[1:])
     return Trained(predictor, recipe, history, seconds, rows / seconds)
 

@@ -39,7 +39,7 @@ def mutual_information(log_q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     estimate.
 
     From 0 to min(log K, log B). Biased down by about (K - 1) / 2B nats for hard predictions, so it
-    is never used below 5 K rows.
+    is not for fewer than 5 K rows.
     """
     return entropy(log_mean(log_q)) - entropy(log_q).mean()
 

@@ -17,7 +17,7 @@ from semivae.objectives import (
     optimized_elbo,
     optimized_labeled,
 )
-from semivae.schedules import Weight
+from semivae.schedules import Weight, weight_at
 from semivae.terms import ForwardLabelKL, RunningMutualInformation
 
 Weighting = Callable[[int, int], StreamWeights]
@@ -48,7 +48,10 @@ class Equation8(ObjectiveSpec):
 
 @dataclass(frozen=True)
 class Kingma2014(ObjectiveSpec):
-    """Kingma 2014, Eq 9, with his code's weights and alpha = 0.1 N / N_l."""
+    """Kingma 2014, Eq 9, with his code's weights and alpha = 0.1 N / N_l.
+
+    His q(z|x, y) is the family `Conditional`, which `--objective kingma_2014` chooses with it.
+    """
 
     def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
         return kingma_2014(n_labeled, n_unlabeled, labels)
@@ -91,4 +94,8 @@ class OptimizedELBO(ObjectiveSpec):
 
 
 def _alpha(alpha: Weight | None, n_labeled: int, n_unlabeled: int) -> Weight:
-    return kingma_alpha(n_labeled, n_unlabeled) if alpha is None else alpha
+    if alpha is None:
+        return kingma_alpha(n_labeled, n_unlabeled)
+    if min(weight_at(alpha, 0.0), weight_at(alpha, 1.0)) < 0:
+        raise ValueError(f"alpha={alpha} unlearns the labels: give 0 or more")
+    return alpha

@@ -159,6 +159,21 @@ def optimized_labeled(
     return Objective(_optimized_labeled(epsilon, label_divergence), unlabeled=None)
 
 
+def _optimized_labeled(epsilon: float, label_divergence: LabelDivergence) -> Sum:
+    return (
+        Reconstruction(LABELED, Observed())
+        - LatentKL(LABELED, Observed())
+        - PriorKL()
+        - label_divergence(epsilon)
+    )
+
+
+def tight_labeled(epsilon: float, weight: float) -> Objective:
+    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound."""
+    rule = Smoothed(epsilon, decode=Enumerated())
+    return Objective(ELBO(LABELED, rule) - weight * ForwardLabelKL(epsilon), unlabeled=None)
+
+
 def optimized_elbo(
     alpha: Weight,
     beta: Weight,
@@ -178,18 +193,3 @@ def optimized_elbo(
     labeled = _optimized_labeled(epsilon, label_divergence) + alpha * LabelLogLikelihood()
     unlabeled = ELBO(UNLABELED, labels) + gamma * information() - beta * ClassifierEntropy()
     return Objective(weights.labeled * labeled, weights.unlabeled * unlabeled)
-
-
-def tight_labeled(epsilon: float, weight: float) -> Objective:
-    """ELBO(x; p_hat) - weight KL(p_hat || q): the variant of 3.4 that stays a bound."""
-    rule = Smoothed(epsilon, decode=Enumerated())
-    return Objective(ELBO(LABELED, rule) - weight * ForwardLabelKL(epsilon), unlabeled=None)
-
-
-def _optimized_labeled(epsilon: float, label_divergence: LabelDivergence) -> Sum:
-    return (
-        Reconstruction(LABELED, Observed())
-        - LatentKL(LABELED, Observed())
-        - PriorKL()
-        - label_divergence(epsilon)
-    )

@@ -101,7 +101,7 @@ def _passes(steps: int, rows: int, batch: int = 128) -> int:
 
 
 def _baseline(facts: DataFacts) -> Training:
-    """The supervised-only run: 1,500 steps of one-cycle Adam, chosen with the recipes' symbols."""
+    """The supervised-only run: 1,500 steps of one-cycle Adam, not tuned."""
     batch = min(128, facts.n_labeled)
     epochs = _passes(1500, facts.n_labeled, batch)
     return Training(epochs, Adam(1e-3), OneCycle())
@@ -149,8 +149,9 @@ MANY_ROWS = 10_000
 def auto(facts: DataFacts) -> Recipe:
     """Images: the paper's CNN, Bernoulli; tables: an MLP, a learned sigma; both the exact sum.
 
-    Many rows take stronger sharpening and balance than few; the symbols were chosen on validation
-    labels of MNIST (many) and of scikit-learn's digits (few).
+    Many rows take stronger sharpening and balance than few. For few, the symbols were chosen on
+    validation rows of scikit-learn's digits (benchmarks/results/choice/digits.jsonl); for many,
+    beta and gamma are those of the paper's row on MNIST, and alpha was not tuned.
     """
     rows = facts.n_unlabeled or facts.n_labeled
     many = rows > MANY_ROWS

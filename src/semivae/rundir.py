@@ -107,6 +107,14 @@ def load_config(folder: Path) -> RunConfig:
         raise InputError(f"{path} is not the configuration of a run ({error})") from error
 
 
+def load_split(folder: Path) -> Any:
+    """What `split.json` holds."""
+    try:
+        return json.loads((folder / SPLIT).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / SPLIT} is missing or damaged ({error})") from error
+
+
 def save_checkpoint(folder: Path, model: M2, snapshot: Snapshot) -> None:
     """Writes all that resuming needs: the tensors, and the optimizer's settings as JSON."""
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
@@ -181,7 +189,7 @@ def _scaling_of(path: Path, tensors: dict[str, Tensor]) -> Scaling:
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_tensors(path.read_bytes())
-    except FileNotFoundError as error:
+    except OSError as error:
         raise InputError(f"{path} is missing: the run is not finished, or not a run") from error
     except SafetensorError as error:
         raise InputError(f"{path} is damaged or not a safetensors file ({error})") from error

@@ -13,9 +13,9 @@ from semivae import rundir
 from semivae.config import choose, set_value
 from semivae.data.datasets import Arrays, load
 from semivae.data.scaling import pixels
-from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split
+from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
-from semivae.evaluation import ClassificationReport, classification_report
+from semivae.evaluation import ClassificationReport, accuracy, classification_report
 from semivae.files import make_folder, write_text
 from semivae.fitting import (
     Hooks,
@@ -28,7 +28,10 @@ from semivae.fitting import (
     within_minutes,
 )
 from semivae.models.m2 import M2
+from semivae.models.specs import Conditional
+from semivae.objective_specs import Kingma2014, OptimizedELBO
 from semivae.recipes import Recipe, named_recipe
+from semivae.terms import MutualInformation
 from semivae.training import EpochLog, Snapshot
 
 
@@ -39,7 +42,8 @@ class Request:
 
     labels: how many rows keep their label, balanced over classes (None: all that have one);
     rows: use only so many training rows, drawn by seed with balanced classes (None: all);
-    validation: how many further training labels may be used to choose something;
+    validation: how many further training labels may be used to choose something, and
+    holdout: which share of the labeled rows is held out for the same; their accuracy is reported;
     settings: `KEY=VALUE` changes to the recipe, in order.
     """
 
@@ -47,6 +51,7 @@ class Request:
     labels: int | None = None
     rows: int | None = None
     validation: int = 0
+    holdout: float = 0.0
     recipe: str = "auto"
     objective: str | None = None
     settings: tuple[str, ...] = ()
@@ -76,6 +81,7 @@ class Finished:
     history: list[dict[str, Any]]
     test: ClassificationReport | None
     supervised_only_accuracy: float | None
+    validation_accuracy: float | None
 
     def summary(self, folder: Path) -> dict[str, Any]:
         """The JSON object of `semivae fit --json`."""
@@ -84,6 +90,7 @@ class Finished:
         return {
             "test_accuracy": None if self.test is None else self.test.accuracy,
             "supervised_only_accuracy": self.supervised_only_accuracy,
+            "validation_accuracy": self.validation_accuracy,
             "n_labeled": facts.n_labeled,
             "n_unlabeled": facts.n_unlabeled,
             "n_labels_used_to_choose": self.prepared.split.n_labels_used_to_choose,
@@ -98,32 +105,21 @@ class Finished:
 
 
 def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
-    """Reads the data, draws the labels, builds the recipe; every error a user can make is raised
-    here."""
+    """Reads the data, draws the labels, builds the recipe; raises every error a user can make."""
     if request.max_minutes is not None and not request.max_minutes > 0:
         raise InputError(f"--max-minutes {request.max_minutes:g}: give more than 0")
     arrays = load(request.data, data_dir)
     if request.rows is not None:
         kept = balanced_split(arrays.y, request.rows, request.seed, 0, len(arrays.classes)).labeled
         arrays = replace(arrays, x=arrays.x[kept], y=arrays.y[kept])
-    classes = len(arrays.classes)
-    known = int((arrays.y >= 0).sum())
-    split = (
-        balanced_split(
-            arrays.y,
-            known if request.labels is None else request.labels,
-            request.seed,
-            request.validation,
-            classes,
-        )
-        if request.labels is not None or request.validation
-        else _as_given(arrays, request.seed)
-    )
+    split = _split(arrays, request)
     y = as_unlabeled(arrays.y, split.labeled)
     training_set = TrainingSet(arrays.x, y, arrays.classes, pixels(arrays.pixel_max))
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
-        recipe = replace(recipe, objective=choose("objective", request.objective)())
+        objective = choose("objective", request.objective)()
+        family = Conditional() if isinstance(objective, Kingma2014) else recipe.family
+        recipe = replace(recipe, objective=objective, family=family)
     for setting in request.settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -139,10 +135,41 @@ def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
     """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
     if recipe.training.epochs < 1:
         raise InputError(f"--epochs {recipe.training.epochs}: give at least 1")
+    _check_plug_in(data, recipe)
     try:
         dry_step(data, recipe)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _check_plug_in(data: TrainingSet, recipe: Recipe) -> None:
+    """The plug-in mutual information is biased by (K - 1) / 2B: not for fewer than 5 K rows."""
+    facts, objective = data.facts, recipe.objective
+    rows = min(recipe.training.unlabeled_rows, facts.n_unlabeled)
+    plug_in = isinstance(objective, OptimizedELBO) and objective.information is MutualInformation
+    if plug_in and rows < 5 * facts.classes:
+        raise InputError(
+            f"objective.information=batch needs at least {5 * facts.classes} unlabeled rows a "
+            f"step (5 per class) and there are {rows}: use objective.information=running"
+        )
+
+
+def _split(arrays: Arrays, request: Request) -> LabelSplit:
+    """Which rows keep their label, and which labels may choose something."""
+    if request.labels is None and not request.validation:
+        split = _as_given(arrays, request.seed)
+    else:
+        known = int((arrays.y >= 0).sum())
+        labels = known if request.labels is None else request.labels
+        split = balanced_split(
+            arrays.y, labels, request.seed, request.validation, len(arrays.classes)
+        )
+    if not request.holdout:
+        return split
+    if request.validation:
+        raise InputError("--validation and --holdout both ask for validation labels: give one")
+    kept, held = holdout(split.labeled, arrays.y, request.holdout, request.seed)
+    return LabelSplit.of_rows(len(arrays.y), kept, held, request.seed)
 
 
 def _as_given(arrays: Arrays, seed: int) -> LabelSplit:
@@ -180,12 +207,13 @@ def request_of(config: rundir.RunConfig, folder: Path) -> Request:
 def resume(
     folder: Path, data_dir: Path | None = None
 ) -> tuple[Prepared, M2 | None, Snapshot | None]:
-    """A run that was cut off: its request with the recipe as started, and its last checkpoint, if
-    any."""
+    """A run that was cut off: its request, the recipe as started, its last checkpoint if any."""
     config = rundir.load_config(folder)
     if (folder / rundir.MODEL).exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
     prepared = replace(prepare(request_of(config, folder), data_dir), recipe=config.recipe)
+    if prepared.split.to_json() != rundir.load_split(folder):
+        raise InputError(f"{folder}: its data are no longer those of split.json; train anew")
     if not (folder / rundir.CHECKPOINT_STATE).exists():
         return prepared, None, None
     model, snapshot = rundir.load_checkpoint(folder, config)
@@ -200,8 +228,7 @@ def run(
     model: M2 | None = None,
     snapshot: Snapshot | None = None,
 ) -> Finished:
-    """Trains, with a checkpoint after each epoch, then the baseline, then reads the test set
-    once."""
+    """Trains with a checkpoint per epoch, then the baseline, then reads the test set once."""
     logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
     write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
     trained = train(
@@ -220,17 +247,28 @@ def run(
         )
     test = test_report(trained.predictor, prepared.arrays)
     only = None if supervised is None else test_report(supervised.predictor, prepared.arrays)
+    validated = validation_accuracy(trained.predictor, prepared)
     rundir.save(folder, _config(prepared), trained.predictor)
     for name in (rundir.CHECKPOINT, rundir.CHECKPOINT_STATE):
         (folder / name).unlink(missing_ok=True)
     history = rundir.read_metrics(folder)
-    return Finished(prepared, trained, history, test, None if only is None else only.accuracy)
+    reached = None if only is None else only.accuracy
+    return Finished(prepared, trained, history, test, reached, validated)
+
+
+def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | None:
+    """Accuracy on the rows whose labels may choose something, if there are any."""
+    rows = prepared.split.validation
+    if len(rows) == 0:
+        return None
+    return accuracy(predictor.predict_proba(prepared.arrays.x[rows]), prepared.arrays.y[rows])
 
 
 def _with_earlier(trained: Trained, logged: list[dict[str, Any]], n_unlabeled: int) -> Trained:
     """Counts the epochs from before a resumption into the time and the speed."""
     seconds = trained.train_seconds + sum(line["seconds"] for line in logged)
-    rows = n_unlabeled * (len(logged) + len(trained.history))
+    read = n_unlabeled if trained.examples_per_second else 0
+    rows = read * (len(logged) + len(trained.history))
     return replace(trained, train_seconds=seconds, examples_per_second=rows / seconds)
 
 

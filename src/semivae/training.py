@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from semivae.averaging import add_to_average, take_average
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.models.m2 import M2
 from semivae.noise import Noise
@@ -39,6 +40,7 @@ class Training:
     unlabeled_rows: int = 128
     clip_norm: float = 0.0
     average: float = 0.0
+    bfloat16: bool = True
 
     def __post_init__(self) -> None:
         for name in ("labeled_rows", "unlabeled_rows"):
@@ -48,8 +50,6 @@ class Training:
             raise ValueError(f"average={self.average:g} is not a fraction of training, 0 to 1")
         if self.clip_norm < 0:
             raise ValueError(f"clip_norm={self.clip_norm:g}: give 0 (no bound) or more")
-
-    bfloat16: bool = True
 
 
 class EpochLog(NamedTuple):
@@ -165,27 +165,6 @@ def fit(
         on_epoch(logs[-1], Snapshot(epoch + 1, optimizer_state, _copied(buffers)))
     take_average(model, buffers)
     return logs
-
-
-AVERAGE, COUNT = "average/", "average_count"
-
-
-@torch.no_grad()
-def add_to_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
-    """Adds the weights of this step to their running mean, which lies among the buffers."""
-    count = buffers.get(COUNT, torch.zeros(())) + 1
-    buffers[COUNT] = count
-    for name, weight in model.named_parameters():
-        mean = buffers.setdefault(AVERAGE + name, weight.clone())
-        mean.lerp_(weight, 1 / float(count))
-
-
-@torch.no_grad()
-def take_average(model: nn.Module, buffers: dict[str, Tensor]) -> None:
-    """Gives the model the mean of its weights, if there is one."""
-    for name, weight in model.named_parameters():
-        if AVERAGE + name in buffers:
-            weight.copy_(buffers[AVERAGE + name])
 
 
 def check_gradient(model: nn.Module, step: int) -> None:

@@ -22,7 +22,11 @@ FACTS = DataFacts((1, 28, 28), 1000, 59_000, 10)
 
 
 def result(
-    accuracy: float, alone: float | None = None, recipe: str = "paper-optimized", **more: Any
+    accuracy: float,
+    alone: float | None = None,
+    recipe: str = "paper-optimized",
+    seed: int = 0,
+    **more: Any,
 ) -> RunResult:
     """A hand-made result; accuracies in percent."""
     summary = {
@@ -36,7 +40,7 @@ def result(
         summary=summary | more,
         test={"accuracy": accuracy / 100},
         recipe=to_plain(named_recipe(recipe).build(FACTS)),
-        request={},
+        request=dataclasses.asdict(Request("mnist", labels=1000, recipe=recipe, seed=seed)),
         parameters=1,
         commit="abc",
         machine={},
@@ -44,8 +48,9 @@ def result(
 
 
 def some_results() -> dict[tuple[str, str], list[RunResult]]:
-    m2 = [result(a, alone, "paper-m2") for a, alone in ((95.0, 90.0), (96.0, 91.0), (97.0, 92.0))]
-    optimized = [result(a) for a in (98.0, 98.5, 99.0)]
+    reached = ((95.0, 90.0), (96.0, 91.0), (97.0, 92.0))
+    m2 = [result(a, alone, "paper-m2", seed) for seed, (a, alone) in enumerate(reached)]
+    optimized = [result(a, seed=seed) for seed, a in enumerate((98.0, 98.5, 99.0))]
     return {("mnist", M2): m2, ("mnist", OPTIMIZED): optimized}
 
 
@@ -122,7 +127,7 @@ def test_the_protocol_names_labels_and_commits() -> None:
 
 
 def verdict(m2: list[float], optimized: list[float], data: str = "mnist") -> str:
-    sides_ = [[result(accuracy) for accuracy in side] for side in (m2, optimized)]
+    sides_ = [[result(a, seed=seed) for seed, a in enumerate(side)] for side in (m2, optimized)]
     return results_table.verdict(data, *sides_)
 
 
@@ -154,10 +159,18 @@ def test_a_loss_is_not_there() -> None:
     assert text.endswith("not there against this baseline.")
 
 
-def test_one_seed_cannot_show_a_smaller_gap() -> None:
+def test_one_seed_allows_no_verdict() -> None:
     text = verdict([97.0], [98.0])
     assert "standard error inf, 1 paired seed" in text
-    assert text.endswith("not there against this baseline.")
+    assert text.endswith("one seed allows no verdict.")
+
+
+def test_only_seeds_that_both_sides_have_are_paired() -> None:
+    """M2 has seeds 0 and 1, the other side 0, 1 and 2: runs are committed one by one."""
+    text = verdict([97.0, 97.2], [98.0, 98.2, 50.0])
+    assert "+1.00 points" in text
+    assert "2 paired seeds" in text
+    assert verdict([97.0], []) == ""
 
 
 def test_the_gap_is_paired_by_seed() -> None:
@@ -174,8 +187,8 @@ def test_cifar10_is_held_against_its_own_numbers() -> None:
 
 
 def test_a_gain_of_exactly_what_is_printed_is_as_large_as_printed() -> None:
-    assert "as large as printed" in verdict([40.2], [42.2], "cifar10")
-    assert "as large as printed" in verdict([95.3], [97.8])
+    assert "as large as printed" in verdict([40.2] * 2, [42.2] * 2, "cifar10")
+    assert "as large as printed" in verdict([95.3] * 2, [97.8] * 2)
 
 
 # --- sides ---
@@ -268,7 +281,8 @@ def test_collect_runs_every_side_seed_by_seed_and_asks_for_hooks_by_name(
     def execute(request: Request, results: Path, data_dir: Path | None, hooks: Hooks) -> RunResult:
         asked.append(request)
         recipe = request.recipe if request.recipe != "auto" else "paper-optimized"
-        return result(96.0 + request.seed, 90.0 if request.baseline else None, recipe)
+        alone = 90.0 if request.baseline else None
+        return result(96.0 + request.seed, alone, recipe, request.seed)
 
     def hooks(title: str) -> Hooks:
         titles.append(title)

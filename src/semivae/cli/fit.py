@@ -41,7 +41,16 @@ def fit(
         typer.Option(
             min=0,
             metavar="N",
-            help="Further training labels that may choose something (default: none).",
+            help="N further training labels, not trained on; their accuracy is reported.",
+        ),
+    ] = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            metavar="SHARE",
+            help="Hold out this share of the labeled rows; their accuracy is reported.",
         ),
     ] = None,
     recipe: Annotated[
@@ -100,6 +109,7 @@ def fit(
         "DATA": data,
         "--labels": labels,
         "--validation": validation,
+        "--holdout": holdout,
         "--recipe": recipe,
         "--objective": objective,
         "--set": settings or None,
@@ -131,6 +141,7 @@ def fit(
                 data=_absolute_if_file(data),
                 labels=labels,
                 validation=validation or 0,
+                holdout=holdout or 0.0,
                 recipe=recipe or "auto",
                 objective=objective,
                 settings=tuple(settings or ()),

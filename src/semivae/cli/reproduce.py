@@ -94,7 +94,15 @@ def reproduce(
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small version, in minutes.")] = False,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many seeds, from 0 on.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            show_default=False,
+            help="How many seeds, from 0 on (default: 3; 1 with --quick).",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where tables and pictures are written.")
     ] = Path("runs/reproduce"),
@@ -103,7 +111,7 @@ def reproduce(
 ) -> None:
     """Repeat the paper, its numbers beside ours."""
     wanted = _expanded(names or [])
-    wish = Wish(out, data_dir, seeds, quick)
+    wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick)
     _make_sure_of(out)
     results: dict[str, object] = {}
     for name in wanted:

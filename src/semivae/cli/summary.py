@@ -34,9 +34,14 @@ def reached(finished: Finished, report: Path) -> str:
                 f"{percent(finished.supervised_only_accuracy)}   (same network, labels alone)",
             )
         )
+    if finished.validation_accuracy is not None:
+        rows = len(finished.prepared.split.validation)
+        lines.append(
+            ("validation", f"{percent(finished.validation_accuracy)}   ({rows:,} labels)")
+        )
     chosen = finished.prepared.split.n_labels_used_to_choose
     lines += [
-        ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more used to choose anything"),
+        ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more that may choose something"),
         ("unlabeled rows", f"{facts.n_unlabeled:,}"),
         (
             "training",

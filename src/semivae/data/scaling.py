@@ -16,7 +16,9 @@ class Scaling(NamedTuple):
 
     def apply(self, x: Tensor) -> Float[Tensor, "B *X"]:
         """x (B, *X) of any type, scaled, as float32 on its own device."""
-        return (x.float() - self.shift.to(x.device)) / self.scale.to(x.device)
+        # Large values (a time in seconds) are shifted before they lose digits to float32.
+        wide = x.float() if x.dtype in (torch.uint8, torch.float16, torch.bfloat16) else x.double()
+        return ((wide - self.shift.to(x.device)) / self.scale.to(x.device)).float()
 
     def undo(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
         """Back to the units in which x was given."""
@@ -34,6 +36,4 @@ def standardize(x: np.ndarray) -> Scaling:
     mean = np.asarray(x.mean(0, dtype=np.float64))
     deviation = np.asarray(x.std(0, dtype=np.float64))
     deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0
-    return Scaling(
-        torch.tensor(mean, dtype=torch.float32), torch.tensor(deviation, dtype=torch.float32)
-    )
+    return Scaling(torch.tensor(mean), torch.tensor(deviation))

@@ -47,7 +47,7 @@ class DensityModel(Protocol):
         """The prior p(y), batch ()."""
 
     def p_z(self, y: Float[Tensor, "N K"]) -> Distribution:
-        """The prior p(z|y), batch (N,), event (D,)."""
+        """The prior p(z|y), batch (N,), event (D,); free of y where q(z|x) does not see it."""
 
     def p_x(self, z: Float[Tensor, "N D"], draws: LabelDraws) -> Distribution:
         """p(x|z, y), batch (M,), event *X; z has the rows of q_z."""

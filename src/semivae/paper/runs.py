@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,9 @@ def name_of(request: runs.Request, recipe: Recipe) -> str:
     What stands at its default is left out, so that a later version with one more option still
     finds the results of this one.
     """
-    content = json.dumps([_decisive(request), _decisive(recipe)], sort_keys=True)
+    # What these change is in the recipe; the words they were asked in decide nothing.
+    asked = replace(request, recipe="auto", objective=None, settings=(), epochs=None)
+    content = json.dumps([_decisive(asked), _decisive(recipe)], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return f"{request.data}-{request.labels}-{request.recipe}-{request.seed}-{digest}"
 
@@ -79,6 +81,16 @@ def _decisive(value: Any, field: str = "") -> Any:
     return {"kind": type(value).__name__, **parts}
 
 
+def _agrees(stored: Any, now: Any) -> bool:
+    """Whether a stored configuration is this one, entries that it did not know yet aside.
+
+    A default that was changed in the source since makes them differ.
+    """
+    if isinstance(stored, dict) and isinstance(now, dict):
+        return all(key in now and _agrees(value, now[key]) for key, value in stored.items())
+    return bool(stored == now)
+
+
 def execute(
     request: runs.Request, results: Path, data_dir: Path | None, hooks: Hooks
 ) -> RunResult:
@@ -90,8 +102,9 @@ def execute(
     prepared = runs.prepare(request, data_dir)
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
-    if path.exists():
-        return load_result(path)
+    plain = to_plain(prepared.recipe)
+    if path.exists() and _agrees((found := load_result(path)).recipe, plain):
+        return found
     folder = results / ".partial" / name
     model, snapshot = None, None
     started = (folder / CONFIG).exists()
@@ -109,7 +122,7 @@ def execute(
         name=name,
         summary=finished.summary(Path(name)),
         test=finished.test.to_json(),
-        recipe=to_plain(prepared.recipe),
+        recipe=plain,
         request=asdict(request),
         parameters=sum(weight.numel() for weight in weights),
         commit=runs.commit(),
