@@ -38,6 +38,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "equation_8": objective_specs.Equation8,
         "kingma_2014": objective_specs.Kingma2014,
         "optimized_labeled": objective_specs.OptimizedLabeled,
+        "tight_labeled": objective_specs.TightLabeled,
         "optimized_elbo": objective_specs.OptimizedELBO,
     },
     "optimizer": {"adam": optimizers.Adam, "adamw": optimizers.AdamW},

@@ -16,6 +16,7 @@ from semivae.objectives import (
     kingma_alpha,
     optimized_elbo,
     optimized_labeled,
+    tight_labeled,
 )
 from semivae.schedules import Weight, weight_at
 from semivae.terms import ForwardLabelKL, RunningMutualInformation
@@ -66,6 +67,17 @@ class OptimizedLabeled(ObjectiveSpec):
 
     def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
         return optimized_labeled(self.epsilon, self.label_divergence)
+
+
+@dataclass(frozen=True)
+class TightLabeled(ObjectiveSpec):
+    """The variant of section 3.4 that stays a bound, on the labeled stream alone."""
+
+    epsilon: float = 1e-3
+    weight: float = 1.0
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return tight_labeled(self.epsilon, self.weight)
 
 
 @dataclass(frozen=True)
