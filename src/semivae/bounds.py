@@ -24,6 +24,8 @@ from semivae.labels import LabelDraws, every_pair
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
 
+Divergence = Callable[[DiagonalGaussian, Distribution, Tensor], Tensor]
+
 
 class Bound(NamedTuple):
     """The three parts of B(x; pi), each (B,), in nats; the KLs keep their natural sign, at least
@@ -47,14 +49,8 @@ def bound(
     `noise` is N(0, I), one row per example and not per pair: the labels of an example share it,
     which cancels most of its variance in the comparison of labels.
     """
-    if model.q_z_sees_y:
-        q_z = model.q_z(encoded.h, draws)  # q(z|x, y), (M,)
-        z = q_z.at(noise[draws.row])
-        latent_kl = draws.expectation(_divergence(q_z, model.p_z(draws.y), z))
-    else:
-        q_z = model.q_z(encoded.h, draws)  # q(z|x), (B,)
-        z = q_z.at(noise)
-        latent_kl = _divergence(q_z, model.p_z(draws.y[draws.centre]), z)
+    z, divergence = _latent(model, encoded, draws, noise, _divergence)
+    latent_kl = draws.expectation(divergence) if model.q_z_sees_y else divergence
     log_likelihood = model.log_likelihood(encoded, z, draws)  # (M,)
     return Bound(
         reconstruction=draws.expectation(log_likelihood) + encoded.per_example,
@@ -92,20 +88,32 @@ def _log_weights(
     model: DensityModel,
     encoded: Encoded,
     noise: Float[Tensor, "B D"],
-    divergence: Callable[[DiagonalGaussian, Distribution, Tensor], Tensor],
+    divergence: Divergence,
 ) -> Float[Tensor, "B K"]:
     """log p(x|z, k) + log p(k) - divergence(q(z|.), p(z)) for every class k."""
     draws = every_pair(encoded.q_y.logits)
-    q_z = model.q_z(encoded.h, draws)
-    if model.q_z_sees_y:
-        z = q_z.at(noise[draws.row])
-        per_pair = divergence(q_z, model.p_z(draws.y), z)
-    else:
-        z = q_z.at(noise)
-        per_pair = divergence(q_z, model.p_z(draws.y[draws.centre]), z)[draws.row]
+    z, values = _latent(model, encoded, draws, noise, divergence)
+    per_pair = values if model.q_z_sees_y else values[draws.row]
     value = model.log_likelihood(encoded, z, draws) + encoded.per_example[draws.row] - per_pair
     by_class = value.view(-1, encoded.x.shape[0]).t()  # the pairs are class-major
     return by_class + model.p_y().logits
+
+
+def _latent(
+    model: DensityModel,
+    encoded: Encoded,
+    draws: LabelDraws,
+    noise: Float[Tensor, "B D"],
+    divergence: Divergence,
+) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N"]]:
+    """A sample of z and the divergence of q(z|.) from p(z), with the rows of q(z|.): M or B."""
+    q_z = model.q_z(encoded.h, draws)
+    if model.q_z_sees_y:  # q(z|x, y), a row per pair
+        p_z, noise_of_row = model.p_z(draws.y), noise[draws.row]
+    else:  # q(z|x), a row per example
+        p_z, noise_of_row = model.p_z(draws.y[draws.centre]), noise
+    z = q_z.at(noise_of_row)
+    return z, divergence(q_z, p_z, z)
 
 
 def _log_ratio(
