@@ -15,6 +15,7 @@ from torch import Tensor
 from semivae.bounds import bound
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import Scaling
+from semivae.diagnostics import encode_set
 from semivae.errors import InputError
 from semivae.generation import sample_class
 from semivae.labels import every_pair
@@ -73,16 +74,8 @@ class Predictor:
     @torch.inference_mode()
     def transform(self, x: np.ndarray) -> Float[np.ndarray, "N D"]:
         """The posterior mean of z: mu(x), or sum_k q(k|x) mu(x, k) where q(z|x, y) sees y."""
-        means = []
-        for part in self.chunks(x):
-            h = self.model.trunk(part)
-            draws = every_pair(self.model.q_y(h).logits)
-            mean = self.model.q_z(h, draws).mean
-            if self.model.q_z_sees_y:
-                weighted = draws.weight[:, None] * mean
-                mean = weighted.view(self.model.classes, len(part), -1).sum(0)
-            means.append(mean)
-        return _stack(means)
+        parts = [encode_set(self.model, [part]).posterior_mean for part in self.chunks(x)]
+        return _stack(parts)
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:

@@ -3,6 +3,7 @@ printing."""
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from semivae.fitting import (
     Trained,
     TrainingSet,
     dry_step,
+    objective_for,
     train,
     train_supervised,
     within_minutes,
@@ -30,7 +32,8 @@ from semivae.fitting import (
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional
 from semivae.objective_specs import Kingma2014, OptimizedELBO
-from semivae.recipes import Recipe, named_recipe
+from semivae.recipes import DataFacts, Recipe, named_recipe
+from semivae.streams import UNLABELED
 from semivae.terms import MutualInformation
 from semivae.training import EpochLog, Snapshot
 
@@ -227,8 +230,13 @@ def run(
     baseline_hooks: Hooks,
     model: M2 | None = None,
     snapshot: Snapshot | None = None,
+    on_finished: Callable[[Finished], None] = lambda finished: None,
 ) -> Finished:
-    """Trains with a checkpoint per epoch, then the baseline, then reads the test set once."""
+    """Trains with a checkpoint per epoch, then the baseline, then reads the test set once.
+
+    `on_finished` may write what belongs to the run, such as its report. The model is saved after
+    it and ends the run, so that one that is killed before resumes, and nothing is missing.
+    """
     logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
     write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
     trained = train(
@@ -239,7 +247,7 @@ def run(
         model,
         snapshot,
     )
-    trained = _with_earlier(trained, logged, prepared.training_set.facts.n_unlabeled)
+    trained = _with_earlier(trained, logged, prepared.training_set.facts)
     supervised: Trained | None = None
     if prepared.request.baseline:
         supervised = train_supervised(
@@ -248,12 +256,14 @@ def run(
     test = test_report(trained.predictor, prepared.arrays)
     only = None if supervised is None else test_report(supervised.predictor, prepared.arrays)
     validated = validation_accuracy(trained.predictor, prepared)
+    history = rundir.read_metrics(folder)
+    reached = None if only is None else only.accuracy
+    finished = Finished(prepared, trained, history, test, reached, validated)
+    on_finished(finished)
     rundir.save(folder, _config(prepared), trained.predictor)
     for name in (rundir.CHECKPOINT, rundir.CHECKPOINT_STATE):
         (folder / name).unlink(missing_ok=True)
-    history = rundir.read_metrics(folder)
-    reached = None if only is None else only.accuracy
-    return Finished(prepared, trained, history, test, reached, validated)
+    return finished
 
 
 def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | None:
@@ -264,11 +274,11 @@ def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | Non
     return accuracy(predictor.predict_proba(prepared.arrays.x[rows]), prepared.arrays.y[rows])
 
 
-def _with_earlier(trained: Trained, logged: list[dict[str, Any]], n_unlabeled: int) -> Trained:
+def _with_earlier(trained: Trained, logged: list[dict[str, Any]], facts: DataFacts) -> Trained:
     """Counts the epochs from before a resumption into the time and the speed."""
     seconds = trained.train_seconds + sum(line["seconds"] for line in logged)
-    read = n_unlabeled if trained.examples_per_second else 0
-    rows = read * (len(logged) + len(trained.history))
+    reads_unlabeled = UNLABELED in objective_for(facts, trained.recipe).streams
+    rows = facts.n_unlabeled * reads_unlabeled * (len(logged) + len(trained.history))
     return replace(trained, train_seconds=seconds, examples_per_second=rows / seconds)
 
 

@@ -247,16 +247,24 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(
     assert cli("fit", "--resume", "a").code == 0
 
 
-def test_a_full_disk_at_the_report_says_that_the_model_is_there(
+def test_a_full_disk_at_the_report_loses_nothing(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The model, whose file ends a run, is saved after the report: the run resumes and has
+    both."""
+
     def full(*arguments: object) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(page, "render", full)
-    ended = cli(*QUICK, "--out", "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(page, "render", full)
+        ended = cli(*QUICK, "--out", "a")
     assert ended.code == 1
-    assert "the model in a is complete, only its report is missing" in ended.err
+    assert "go on with `semivae fit --resume a`" in ended.err
+    resumed = cli("fit", "--resume", "a", "--json")
+    assert resumed.code == 0
+    assert json.loads(resumed.out)["examples_per_second"] > 0
+    assert files(Path("a")) == FILES
 
 
 def test_a_term_that_is_no_number_is_named_with_its_step(cli: Cli) -> None:

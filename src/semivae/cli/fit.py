@@ -156,11 +156,17 @@ def fit(
             if resume is None:
                 prepared = runs.start(prepared, folder)
             tell(summary.intention(prepared, folder))
+            alarms: list[str] = []
+
+            def write_report(finished: runs.Finished) -> None:
+                alarms.extend(page.alarms(finished))
+                report = page.render(finished, folder, [*alarms, *warned])
+                write_text(folder / rundir.REPORT, report)
+
             with _hooks(prepared) as (hooks, baseline_hooks):
-                finished = runs.run(prepared, folder, hooks, baseline_hooks, model, snapshot)
-            alarms = page.alarms(finished)
-            report = page.render(finished, folder, [*alarms, *warned])
-            write_text(folder / rundir.REPORT, report)
+                finished = runs.run(
+                    prepared, folder, hooks, baseline_hooks, model, snapshot, write_report
+                )
     for alarm in alarms:
         tell(f"warning: {alarm}")
     if as_json:
@@ -223,8 +229,6 @@ def _next(folder: Path) -> str:
     """How to go on, by what is in the run directory."""
     from semivae import rundir
 
-    if (folder / rundir.MODEL).exists():
-        return f"the model in {folder} is complete, only its report is missing"
     if (folder / rundir.CONFIG).exists():
         return f"go on with `semivae fit --resume {shlex.quote(str(folder))}`"
     return "nothing is trained yet, so start again"

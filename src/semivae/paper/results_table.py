@@ -83,7 +83,7 @@ def sides(quick: bool) -> list[Side]:
 def _quick(request: Request) -> Request:
     """A small version of a row, for a look at the whole in minutes."""
     settings = (*request.settings, "baseline.epochs=20")
-    return replace(request, rows=4000, epochs=2, settings=settings)
+    return replace(request, rows=10_000, epochs=2, settings=settings)
 
 
 class Collected(NamedTuple):
