@@ -9,7 +9,7 @@ import pytest
 from semivae import labels, objectives, terms
 from semivae.config import CHOICES, REFERENCES, choose, from_plain, set_value, to_plain
 from semivae.errors import InputError
-from semivae.labels import Relaxed, StraightThrough
+from semivae.labels import Pruned, Relaxed, StraightThrough
 from semivae.models import networks, specs
 from semivae.objective_specs import ObjectiveSpec
 from semivae.optimizers import AdamW, Constant
@@ -165,6 +165,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
     ("key", "text", "read"),
     [
         ("labels", "straight_through", lambda r: r.labels == StraightThrough()),
+        ("labels", "pruned", lambda r: r.labels == Pruned()),
         ("likelihood", "learned-gaussian", lambda r: r.likelihood == specs.LearnedSigma()),
         ("network", "mlp", lambda r: r.network == networks.MLP()),
         ("network.latent", "7", lambda r: r.network == networks.PaperCNN(latent=7)),
@@ -215,7 +216,7 @@ def test_a_gaussian_can_be_chosen_and_its_sigma_set() -> None:
         ("colour", "red", ["there is no 'colour' here, only network, family", "baseline"]),
         ("objective.delta", "1", ["there is no 'delta' here", "alpha, beta, gamma, epsilon"]),
         ("objective", "vae", ["objective=vae: choose one of equation_8, kingma_2014"]),
-        ("labels", "guess", ["labels=guess: choose one of enumerated, relaxed"]),
+        ("labels", "guess", ["labels=guess: choose one of enumerated, pruned, relaxed"]),
         ("likelihood", "poisson", ["choose one of bernoulli, binarized, gaussian"]),
         ("objective.weighting", "x", ["choose one of balanced, dataset, sums"]),
         ("objective.information", "x", ["choose one of running, batch"]),

@@ -13,6 +13,7 @@ from semivae.labels import (
     LabelDraws,
     LabelRule,
     Observed,
+    Pruned,
     Relaxed,
     Smoothed,
     StraightThrough,
@@ -168,6 +169,101 @@ def test_straight_through_gradient_is_that_of_relaxed_where_f_is_linear() -> Non
         (draws.y * torch.arange(15, dtype=F64).view(5, 3)).sum().backward()
         gradients.append(log_q.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# The pruned sum: V14.
+
+PRUNED = [Pruned(1, 0.05), Pruned(2, 0.2), Pruned(3, 0.5), Pruned(2, 1.0)]
+VALUES = -540 + 20 * torch.randn(10, generator=torch.Generator().manual_seed(2), dtype=F64)
+TEN = 2 * torch.randn(10, generator=torch.Generator().manual_seed(5), dtype=F64)
+
+
+def pruned_estimates(rule: LabelRule, rows: int) -> tuple[LabelDraws, Tensor, Tensor, Tensor]:
+    """The draws of so many equal examples, with their values of E_q f, and per example the
+    gradients with respect to the logits and to f."""
+    logits = TEN.expand(rows, -1).clone().requires_grad_()
+    f = VALUES.expand(rows, -1).clone().requires_grad_()
+    draws = rule(logits.log_softmax(1), None, noise_of(unlabeled=rows))
+    value = draws.expectation(f[draws.row, draws.y.argmax(1)])
+    by_logits, by_f = torch.autograd.grad(value.sum(), [logits, f])
+    return draws, value.detach(), by_logits, by_f
+
+
+@pytest.mark.parametrize("rule", PRUNED, ids=str)
+def test_the_pruned_sum_is_unbiased_in_value_and_gradient(rule: Pruned) -> None:
+    """V14: the top classes exactly and a draw from the rest give Eq 5's sum over all, and its
+    gradients."""
+    rows, q = 100_000, TEN.softmax(0)
+    draws, value, by_logits, by_f = pruned_estimates(rule, rows)
+    exact = (q * VALUES).sum()
+    for estimate, expected in ((value, exact), (by_logits, q * (VALUES - exact)), (by_f, q)):
+        error = estimate.std(0) / math.sqrt(rows)
+        assert ((estimate.mean(0) - expected).abs() <= 4 * error + 1e-9).all()
+    weight = torch.zeros(rows, dtype=F64).index_add(0, draws.row, draws.weight.detach())
+    assert abs(weight.mean() - 1) <= 4 * weight.std() / math.sqrt(rows) + 1e-9
+
+
+def test_what_is_pruned_without_a_draw_is_no_longer_the_bound() -> None:
+    """V14: renormalized, the top classes give the bound of another q; left as they are, no bound
+    at all. The draw is what makes the sum Eq 5's."""
+    q, log_evidence = TEN.softmax(0), VALUES.logsumexp(0)
+    top = q.topk(2).indices
+    bound = (q * (VALUES - q.log())).sum()
+    renormalized = q[top] / q[top].sum()
+    tighter = (renormalized * (VALUES[top] - renormalized.log())).sum()
+    unnormalized = (q[top] * (VALUES[top] - q[top].log())).sum()
+    assert max(bound, tighter) <= log_evidence < unnormalized
+    assert abs(bound - tighter) > 0.1
+
+
+@pytest.mark.parametrize("rule", PRUNED, ids=str)
+def test_the_centre_of_the_pruned_sum_keeps_its_variance_low(rule: Pruned) -> None:
+    """Without it the weight of the draw would multiply the offset of -540 nats."""
+    draws, _, centred, _ = pruned_estimates(rule, 5_000)
+    logits = TEN.expand(5_000, -1).clone().requires_grad_()
+    again = rule(logits.log_softmax(1), None, noise_of(unlabeled=5_000))
+    assert torch.equal(again.row, draws.row)
+    f = again.y @ VALUES
+    plain = torch.zeros(5_000, dtype=F64).index_add(0, again.row, again.weight * f)
+    (uncentred,) = torch.autograd.grad(plain.sum(), logits)
+    assert centred.var(0).sum() < uncentred.var(0).sum() / 20
+
+
+def test_the_pruned_sum_decodes_about_one_class_where_the_classifier_is_sure() -> None:
+    """M: B + B r / roulette; all that a doubtful classifier pays is `exact` + 1 per example."""
+    rows, rule = 4_000, Pruned(exact=2, roulette=0.1)
+    sure = torch.tensor([[12.0, 0.0, 0.0, 0.0]]).log_softmax(1).expand(rows, -1)
+    assert len(rule(sure, None, noise_of(unlabeled=rows)).row) < 1.01 * rows
+    doubtful = torch.zeros(rows, 4).log_softmax(1)
+    assert len(rule(doubtful, None, noise_of(unlabeled=rows)).row) == 3 * rows
+    half = torch.tensor([[0.95, 0.03, 0.01, 0.01]]).log().expand(rows, -1)
+    drawn = len(rule(half, None, noise_of(unlabeled=rows)).row) / rows - 1
+    assert abs(drawn - 0.5) < 4 * math.sqrt(0.25 / rows)
+
+
+def test_the_pruned_sum_over_all_classes_is_the_exact_sum() -> None:
+    """exact = K and a roulette below every q: nothing is left to draw; pairs, weights, centres."""
+    log_q = some_log_q()
+    draws = Pruned(exact=3, roulette=1e-6)(log_q, None, noise_of(unlabeled=5))
+    f = torch.arange(15, dtype=F64).view(5, 3) ** 2
+    exact = Enumerated()(log_q, None, noise_of(unlabeled=5))
+    values = [d.expectation(f[d.row, d.y.argmax(1)]) for d in (draws, exact)]
+    torch.testing.assert_close(values[0], values[1])
+    assert torch.equal(draws.y[draws.centre], exact.y[exact.centre])
+    assert torch.equal(draws.row[draws.centre], torch.arange(5))
+
+
+def test_one_class_is_pruned_to_itself() -> None:
+    """K = 1 is M1: nothing else to draw, and no 0 / 0."""
+    log_q = torch.zeros(4, 1, dtype=F64, requires_grad=True)
+    draws = Pruned()(log_q, None, noise_of(unlabeled=4))
+    assert draws.row.tolist() == [0, 1, 2, 3] and draws.weight.tolist() == [1] * 4
+
+
+@pytest.mark.parametrize(("exact", "roulette"), [(0, 0.1), (2, 0.0), (2, 1.5)])
+def test_pruning_without_sense_is_an_error(exact: int, roulette: float) -> None:
+    with pytest.raises(ValueError, match=r"exact=0|roulette="):
+        Pruned(exact, roulette)
 
 
 # Smoothing (section 3.3.2).

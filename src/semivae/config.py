@@ -31,6 +31,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
     },
     "labels": {
         "enumerated": labels.Enumerated,
+        "pruned": labels.Pruned,
         "relaxed": labels.Relaxed,
         "straight_through": labels.StraightThrough,
     },

@@ -157,6 +157,55 @@ class StraightThrough(LabelRule):
 
 
 @dataclass(frozen=True)
+class Pruned(LabelRule):
+    """pi = q(y|x): the likeliest classes exactly, the others by one unbiased draw (Eq 5; 3.1, Eq
+    14).
+
+    Exact are the likeliest class and those of the `exact` likeliest whose q is at least
+    `roulette`. The rest, of mass r, is one class k drawn with probability q_k / r, and decoded
+    with probability min(1, r / roulette) only (Russian roulette), so that M falls to about B where
+    the classifier is sure. A pair weighs q_k over the probability, detached, that it is decoded:
+    value and gradient are those of the exact sum in expectation, and the centre, the likeliest
+    class, is independent of the draw.
+    """
+
+    exact: int = 2
+    roulette: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.exact < 1:
+            raise ValueError(f"exact={self.exact}: at least the likeliest class is decoded")
+        if not 0 < self.roulette <= 1:
+            raise ValueError(f"roulette={self.roulette:g} is not a probability above 0")
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        q, classes = log_q.exp(), log_q.shape[1]
+        with torch.no_grad():
+            top, likeliest = q.topk(min(self.exact, classes), 1)
+            kept = top >= self.roulette
+            kept[:, 0] = True
+            exact = torch.zeros_like(q, dtype=torch.bool).scatter(1, likeliest, kept)
+            rest = q.masked_fill(exact, 0.0)  # (B, K)
+            mass = rest.sum(1)  # r (B,)
+            gumbel = noise.gumbel("y", classes).to(log_q.dtype)
+            drawn = (log_q + gumbel).masked_fill(exact, -torch.inf).argmax(1)
+            chance = (mass / self.roulette).clamp(max=1.0)
+            decoded = noise.uniform("roulette").to(log_q.dtype) < chance
+            drawn_row = decoded.nonzero()[:, 0]
+            drawn_class = drawn[drawn_row]
+            row, chosen = exact.nonzero().t()  # row by row, so that the centres are in order
+            centre = (chosen == likeliest[row, 0]).nonzero()[:, 0]
+            probability = torch.ones_like(q[:, 0])[row]
+            drawn_probability = (chance / mass)[drawn_row] * rest[drawn_row, drawn_class]
+            row, chosen = torch.cat([row, drawn_row]), torch.cat([chosen, drawn_class])
+            probability = torch.cat([probability, drawn_probability])
+        one_hot = torch.nn.functional.one_hot(chosen, classes).to(q.dtype)
+        return LabelDraws(log_q, row, one_hot, q[row, chosen] / probability, centre)
+
+
+@dataclass(frozen=True)
 class Smoothed(LabelRule):
     """pi = the smoothed label p_hat (section 3.3.2): the first half of Optimized-ELBO.
 
