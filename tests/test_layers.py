@@ -19,7 +19,7 @@ PACKAGE = "semivae"
 # Name and members of each layer, bottom up. A member that is a folder stands for every file in it.
 # A file imports lower rows, or the files beside it in its own folder.
 LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("0", frozenset({"errors"})),
+    ("0", frozenset({"errors", "processes"})),
     (
         "0.5",
         frozenset(
@@ -29,7 +29,6 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "schedules",
                 "noise",
                 "optimizers",
-                "processes",
                 "averaging",
             }
         ),

@@ -245,7 +245,7 @@ def test_kingma_2014_is_the_minibatch_sum_of_his_code_and_the_mean_over_the_data
 
 def half(objective: Objective, model: M2, rank: int) -> Loss:
     """The loss on the first or second half of each stream, with the noise of the whole."""
-    noise = Noise(0, 0, ((LABELED, 3), (UNLABELED, 4)), CPU, rank, processes=2)
+    noise = Noise(0, 0, ((LABELED, 6), (UNLABELED, 8)), CPU, rank, processes=2)
     l, u = slice(3 * rank, 3 * rank + 3), slice(4 * rank, 4 * rank + 4)  # noqa: E741
     return loss_of(objective, model, noise, x_l=X_L[l], y_l=Y_L[l], x_u=X_U[u])
 

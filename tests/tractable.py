@@ -225,6 +225,7 @@ class FixedStreams(Streams):
 
     def __init__(self, **streams: tuple[Tensor, Tensor | None]) -> None:
         self.bounds = {}
+        self.noise = noise_of(**{name: len(logits) for name, (logits, _) in streams.items()})
         self._encoded = {
             name: Encoded(logits, logits, categorical(logits), y, torch.zeros(len(logits)))
             for name, (logits, y) in streams.items()

@@ -22,9 +22,10 @@ from semivae.labels import every_pair
 from semivae.models.m2 import M2
 from semivae.noise import Noise, generator
 from semivae.objectives import Objective, supervised
+from semivae.processes import least
 from semivae.recipes import DataFacts, Recipe
-from semivae.streams import LABELED, UNLABELED, Rows, StepState
-from semivae.training import EpochLog, Snapshot, Step, Training, fit
+from semivae.streams import UNLABELED, StepState
+from semivae.training import EpochLog, Snapshot, Step, Training, fit, make_rows, rows_at
 
 CHUNK = 1000
 
@@ -218,7 +219,7 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
     step = statistics.median(steps[len(steps) // 3 :])
     left = 60 * minutes - (time.monotonic() - started)
     affordable = max(1, int(left / (step * batches.steps_per_epoch)))
-    epochs = min(recipe.training.epochs, affordable)
+    epochs = least(min(recipe.training.epochs, affordable))
     return replace(recipe, training=replace(recipe.training, epochs=epochs))
 
 
@@ -230,12 +231,11 @@ def dry_step(data: TrainingSet, recipe: Recipe) -> None:
     """The loss of two rows a stream on fresh weights; raises what a first step would raise."""
     few = replace(recipe.training, labeled_rows=2, unlabeled_rows=2)
     batches, objective = _batches(data, few, seed=0), objective_for(data.facts, recipe)
-    model, device = new_model(data.facts, recipe, seed=0), torch.device("cpu")
-    labeled = batches.labeled_at(0)
-    batch = {LABELED: Rows(batches.x_at(labeled, device), batches.y_at(labeled, device))}
-    if UNLABELED in objective.streams:
-        batch[UNLABELED] = Rows(batches.x_at(batches.unlabeled_at(0), device), None)
-    noise = Noise(0, 0, tuple((name, len(rows.x)) for name, rows in batch.items()), device)
+    model = new_model(data.facts, recipe, seed=0)
+    rows = {name: rows_at(batches, name, step=0) for name in objective.streams}
+    sizes = tuple((name, len(numbers)) for name, numbers in rows.items())
+    noise = Noise(0, 0, sizes, torch.device("cpu"))
+    batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
     Step(model, objective)(batch, noise, StepState(0, 0.0, objective.initial_buffers(model)))
 
 

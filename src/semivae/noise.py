@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semivae.processes import share
+
 
 def key(seed: int, *purpose: str | int) -> int:
     """A 63-bit seed for one purpose, the same on every machine.
@@ -35,7 +37,8 @@ class Noise:
     """The random numbers of one step, for this process's slice of each stream.
 
     `streams` names the streams in the order in which their examples are concatenated, each with
-    its number of examples in this process. Every method returns one row per example, B in all.
+    its number of examples in all processes. Every method returns one row per example of this
+    process, B in all.
     """
 
     seed: int
@@ -53,8 +56,8 @@ class Noise:
         parts = []
         for stream, rows in self.streams:
             source = generator(self.device, self.seed, stream, purpose, self.step)
-            whole = sampler((rows * self.processes, *event), generator=source, device=self.device)
-            parts.append(whole[rows * self.rank : rows * (self.rank + 1)])
+            whole = sampler((rows, *event), generator=source, device=self.device)
+            parts.append(whole[share(rows, self.rank, self.processes)])
         return torch.cat(parts)
 
     def normal(self, purpose: str, *event: int) -> Float[Tensor, "B *event"]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from semivae.config import from_plain, to_plain
 from semivae.data.scaling import Scaling
 from semivae.errors import InputError
-from semivae.files import write_bytes, write_text
+from semivae.files import append_text, write_bytes, write_text
 from semivae.fitting import Predictor, new_model
 from semivae.models.m2 import M2
 from semivae.recipes import DataFacts, Recipe
@@ -146,8 +146,7 @@ def load_checkpoint(folder: Path, config: RunConfig) -> tuple[M2, Snapshot]:
 
 def append_metrics(folder: Path, log: EpochLog) -> None:
     """Adds one epoch to `metrics.jsonl`."""
-    with (folder / METRICS).open("a") as file:
-        file.write(json.dumps(metrics_line(log)) + "\n")
+    append_text(folder / METRICS, json.dumps(metrics_line(log)) + "\n")
 
 
 def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from semivae.data.scaling import pixels
 from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport, accuracy, classification_report
-from semivae.files import make_folder, write_text
+from semivae.files import make_folder, remove, write_text
 from semivae.fitting import (
     Hooks,
     Predictor,
@@ -32,6 +32,7 @@ from semivae.fitting import (
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional
 from semivae.objective_specs import Kingma2014, OptimizedELBO
+from semivae.processes import is_main
 from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
 from semivae.terms import MutualInformation
@@ -259,10 +260,11 @@ def run(
     history = rundir.read_metrics(folder)
     reached = None if only is None else only.accuracy
     finished = Finished(prepared, trained, history, test, reached, validated)
-    on_finished(finished)
+    if is_main():
+        on_finished(finished)
     rundir.save(folder, _config(prepared), trained.predictor)
     for name in (rundir.CHECKPOINT, rundir.CHECKPOINT_STATE):
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
     return finished
 
 

@@ -48,6 +48,12 @@ class Streams:
     def __getitem__(self, stream: str) -> Encoded:
         return self._encoded[stream]
 
+    def mean(self, stream: str, values: Tensor) -> Tensor:
+        """The mean over the rows (B, ...) of a stream; with several processes, what this process
+        adds to it: the mean over processes is the mean over all rows, whoever has more of them."""
+        rows = dict(self.noise.streams)[stream]
+        return values.sum(0) / (rows / self.noise.processes)
+
     def bound(self, stream: str, rule: LabelRule) -> Bound:
         """B(x; pi) of a stream under a label rule, computed at the first call."""
         if (stream, rule) not in self.bounds:

@@ -114,7 +114,8 @@ def evaluate(total: Sum, model: DensityModel, streams: Streams, state: StepState
     updates: dict[str, Tensor] = {}
     for weight, term in total.parts:
         result = term(model, streams, state)
-        mean = result.value.mean()
+        per_example = result.value.dim() == 1
+        mean = streams.mean(term.stream, result.value) if per_example else result.value
         value = value.to(mean) + weight_at(weight, state.fraction) * mean
         terms[term.key] = mean.detach()
         updates |= result.updates
@@ -207,11 +208,11 @@ class MutualInformation(Term):
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         log_q = streams[self.stream].q_y.logits
-        aggregate = mean_over_processes(log_q.exp().mean(0))
+        aggregate = mean_over_processes(streams.mean(self.stream, log_q.exp()))
         # A class without mass in float32 has 0 log 0 = 0, and no gradient, instead of 0 / 0.
         log_aggregate = aggregate.clamp_min(torch.finfo(aggregate.dtype).tiny).log()
         marginal = -(aggregate * log_aggregate).sum()
-        return TermValue(marginal - entropy(log_q).mean(), {})
+        return TermValue(marginal - streams.mean(self.stream, entropy(log_q)), {})
 
 
 @dataclass(frozen=True)
@@ -237,12 +238,13 @@ class RunningMutualInformation(Term):
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         log_q = streams[self.stream].q_y.logits
-        aggregate = mean_over_processes(log_q.exp().mean(0))
+        aggregate = mean_over_processes(streams.mean(self.stream, log_q.exp()))
         running = self.rho * state.buffers[self.buffer] + (1 - self.rho) * aggregate.detach()
         cross_entropy = -(aggregate * running.log()).sum()
         # The forward value is H(r), the gradient that of the cross-entropy.
         marginal = entropy(running.log()) + cross_entropy - cross_entropy.detach()
-        return TermValue(marginal - entropy(log_q).mean(), {self.buffer: running})
+        conditional = streams.mean(self.stream, entropy(log_q))
+        return TermValue(marginal - conditional, {self.buffer: running})
 
 
 # The label terms of Optimized-ELBO (sections 3.3 to 3.6); math: KL(pi || p(y)) under different pi.

@@ -4,9 +4,11 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from semivae.averaging import add_to_average, take_average
@@ -15,10 +17,8 @@ from semivae.models.m2 import M2
 from semivae.noise import Noise
 from semivae.objectives import Loss, Objective
 from semivae.optimizers import Constant, LearningRate, Optimizer
+from semivae.processes import mean_over_processes, share
 from semivae.streams import LABELED, Rows, StepState, Streams
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 
 class NonFiniteError(ArithmeticError):
@@ -110,9 +110,16 @@ def fit(
 
     Raises `NonFiniteError` with the term's name and the step, before that step changes a weight.
     """
-    from accelerate import Accelerator  # takes a while to import; only training needs it
+    from accelerate import (  # takes a while to import; only training needs it
+        Accelerator,
+        DistributedDataParallelKwargs,
+    )
 
-    accelerator = Accelerator()
+    # A network of which an objective uses a part (the baseline's classifier) synchronises that.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # Without `cpu`, processes on a machine that has nothing else would each train alone.
+    cpu = not torch.accelerator.is_available()
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[unused])
     device = accelerator.device
     model.to(device)
     torch_optimizer = training.optimizer.build(model.parameters())
@@ -135,15 +142,16 @@ def fit(
             rate = training.optimizer.peak * training.learning_rate(step / steps)
             for group in torch_optimizer.param_groups:
                 group["lr"] = rate
-            batch = make_batch(batches, objective.streams, step, accelerator)
+            rows = {name: rows_at(batches, name, step) for name in objective.streams}
             noise = Noise(
                 seed,
                 step,
-                tuple((name, rows.x.shape[0]) for name, rows in batch.items()),
+                tuple((name, len(numbers)) for name, numbers in rows.items()),
                 device,
                 accelerator.process_index,
                 accelerator.num_processes,
             )
+            batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
             with autocast:
                 result = step_module(batch, noise, StepState(step, step / steps, buffers))
             means.add(result, step)
@@ -189,19 +197,18 @@ def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
                 state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-def make_batch(
-    batches: SemiSupervisedBatches, streams: tuple[str, ...], step: int, accelerator: "Accelerator"
-) -> dict[str, Rows]:
-    """This process's share of the streams that the objective reads."""
-    batch: dict[str, Rows] = {}
-    device = accelerator.device
-    for name in streams:
-        rows = batches.labeled_at(step) if name == LABELED else batches.unlabeled_at(step)
-        share = len(rows) // accelerator.num_processes
-        rows = rows[share * accelerator.process_index : share * (accelerator.process_index + 1)]
-        y = batches.y_at(rows, device) if name == LABELED else None
-        batch[name] = Rows(batches.x_at(rows, device), y)
-    return batch
+def rows_at(batches: SemiSupervisedBatches, stream: str, step: int) -> Int[np.ndarray, "B"]:
+    """The numbers of the rows that a stream brings to a step, in all processes."""
+    return batches.labeled_at(step) if stream == LABELED else batches.unlabeled_at(step)
+
+
+def make_rows(
+    batches: SemiSupervisedBatches, stream: str, rows: Int[np.ndarray, "B"], noise: Noise
+) -> Rows:
+    """This process's share of a stream's rows, with their labels if the stream has them."""
+    own = rows[share(len(rows), noise.rank, noise.processes)]
+    y = batches.y_at(own, noise.device) if stream == LABELED else None
+    return Rows(batches.x_at(own, noise.device), y)
 
 
 class Means:
@@ -229,7 +236,8 @@ class Means:
         self.count += 1
 
     def values(self) -> tuple[float, dict[str, float]]:
-        """The mean loss and the mean of each term."""
+        """The mean loss and the mean of each term, over all processes."""
         assert self.total is not None
-        means = dict(zip(self.names, (self.total / self.count).tolist(), strict=True))
+        mean = mean_over_processes(self.total / self.count)
+        means = dict(zip(self.names, mean.tolist(), strict=True))
         return means.pop("loss"), means

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from semivae.cli.console import StoppedError, show, tell
+from semivae.cli.console import StoppedError, complain, show
 from semivae.cli.evaluate import evaluate
 from semivae.cli.fit import fit
 from semivae.cli.recipes import recipes
@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(sys.argv[1:] if arguments is None else list(arguments), prog_name="semivae")
     except InputError as error:
-        tell(f"semivae: {error}")
+        complain(str(error))
         sys.exit(2)
     except StoppedError as error:
-        tell(f"semivae: {error}")
+        complain(str(error))
     except Exception as error:  # the last door: nobody should read a traceback unasked
         if os.environ.get("SEMIVAE_DEBUG"):
             raise
-        tell(f"semivae: {type(error).__name__}: {error} (SEMIVAE_DEBUG=1 shows the traceback)")
+        complain(f"{type(error).__name__}: {error} (SEMIVAE_DEBUG=1 shows the traceback)")
     sys.exit(1)

@@ -1,4 +1,7 @@
-"""Where text goes: results to stdout, all else to stderr, and never both in one line."""
+"""Where text goes: results to stdout, all else to stderr, and never both in one line.
+
+Of the processes of a run only the main one speaks.
+"""
 
 import json
 import warnings
@@ -8,6 +11,8 @@ from typing import TextIO
 
 import typer
 
+from semivae.processes import is_main
+
 
 class StoppedError(Exception):
     """A command that could not end, in one sentence that says how to go on: exit code 1."""
@@ -15,17 +20,24 @@ class StoppedError(Exception):
 
 def show(text: str) -> None:
     """A result, on stdout."""
-    typer.echo(text)
+    if is_main():
+        typer.echo(text)
 
 
 def show_json(values: Mapping[str, object]) -> None:
     """The one JSON object of `--json`, on stdout; a number that is not finite is an error."""
-    typer.echo(json.dumps(values, allow_nan=False))
+    show(json.dumps(values, allow_nan=False))
 
 
 def tell(text: str) -> None:
     """What happens meanwhile, on stderr."""
-    typer.echo(text, err=True)
+    if is_main():
+        typer.echo(text, err=True)
+
+
+def complain(text: str) -> None:
+    """Why this process ends early, on stderr; it may be the only one that knows."""
+    typer.echo(f"semivae: {text}", err=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from semivae.cli.console import tell
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
+from semivae.processes import is_main
 from semivae.report import duration
 from semivae.training import EpochLog, Snapshot
 
@@ -132,7 +133,7 @@ class _Lines(Display):
 @contextmanager
 def display() -> Iterator[Display]:
     """Bars if stderr is a terminal, else lines."""
-    if not sys.stderr.isatty():
+    if not (is_main() and sys.stderr.isatty()):
         yield _Lines()
         return
     columns = (

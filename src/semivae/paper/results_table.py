@@ -37,15 +37,15 @@ class Symbols:
     optimized: tuple[str, ...]
 
 
-LITERAL_EPOCHS: Mapping[str, int] = {"mnist": 15, "cifar10": 2}
+LITERAL_EPOCHS: Mapping[str, int] = {"mnist": 15, "cifar10": 1}
 LITERAL: Mapping[str, Symbols] = {
     "mnist": Symbols(
         ("objective.alpha=30", "likelihood.sigma=0.5"),
         ("objective.beta=10", "objective.gamma=10"),
     ),
     "cifar10": Symbols(
-        ("objective.alpha=10", "likelihood.sigma=1"),
-        ("objective.beta=1", "objective.gamma=10"),
+        ("objective.alpha=10", "likelihood.sigma=1", "training.average=0.25"),
+        ("objective.beta=1", "objective.gamma=3"),
     ),
 }
 
@@ -70,7 +70,7 @@ def sides(quick: bool) -> list[Side]:
         )
         rows += [Side(data, M2, m2), Side(data, OPTIMIZED, optimized)]
         ours = replace(base, recipe="auto", epochs=None)
-        default_m2 = replace(ours, objective="equation_8", settings=("objective.alpha=50",))
+        default_m2 = replace(ours, objective="equation_8", settings=("objective.alpha=10",))
         rows += [
             Side(data, f"{M2}, our defaults", default_m2),
             Side(data, f"{OPTIMIZED}, our defaults", ours),
