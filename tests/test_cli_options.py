@@ -16,7 +16,7 @@ OPTIONS = {
     "evaluate": "RUN --samples --rows --seed --data-dir --json",
     "sample": "RUN --out --class -n --seed --force",
     "recipes": "--json",
-    "reproduce": "NAME... --quick --seeds --out --data-dir --json",
+    "reproduce": "NAME... --quick --seeds --jobs --out --data-dir --json",
 }
 
 

@@ -67,6 +67,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "rich": frozenset({"cli"}),
     "jinja2": frozenset({"report"}),
     "pooch": frozenset({"data"}),
+    "joblib": frozenset({"paper"}),
 }
 # Slow to import (0.05 to 0.2 s) and needed only while training.
 ONLY_IN_FUNCTIONS = frozenset({"accelerate"})

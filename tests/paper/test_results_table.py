@@ -78,6 +78,13 @@ def test_rows_hold_the_means_and_standard_errors_of_the_seeds() -> None:
     assert m2.n_labels_used_to_choose == 3000
 
 
+def test_labels_used_to_choose_are_those_of_the_row_s_own_recipe() -> None:
+    """Our defaults were tuned on MNIST; nothing of CIFAR-10 chose them."""
+    models = (OPTIMIZED, OPTIMIZED + results_table.OUR_DEFAULTS)
+    rows = tabulate({("cifar10", model): [result(40.0)] for model in models}).rows
+    assert [row.n_labels_used_to_choose for row in rows] == [6000, 0]
+
+
 def test_supervised_only_is_read_from_the_m2_runs_and_has_no_printed_number() -> None:
     row = row_of(tabulate(some_results()).rows, SUPERVISED)
     assert row.paper is None
@@ -289,7 +296,8 @@ def test_collect_runs_every_side_seed_by_seed_and_asks_for_hooks_by_name(
         return Hooks()
 
     monkeypatch.setattr(results_table, "execute", execute)
-    table = results_table.collect(tmp_path / "out", None, 2, False, hooks)
+    plan = results_table.planned(seeds=2, quick=False)
+    table = results_table.collect(plan, tmp_path / "out", None, hooks)
     assert (tmp_path / "out").is_dir()
     assert [request.seed for request in asked] == [0] * 8 + [1] * 8
     assert titles[0] == "MNIST, M2 (Eq 8), seed 0"
@@ -298,3 +306,29 @@ def test_collect_runs_every_side_seed_by_seed_and_asks_for_hooks_by_name(
     assert len(table.rows) == 10
     assert row_of([row for row in table.rows if row.dataset == "MNIST"], M2).mean == 96.5
     assert set(table.verdicts) == {"MNIST", "CIFAR-10"}
+
+
+def test_runs_in_parallel_are_those_run_one_after_another(tmp_path: Path) -> None:
+    """Each in a process of its own that writes its result file; read again, none is trained."""
+    settings = ("network.latent=4", "baseline.epochs=2")
+    request = Request("digits", labels=20, rows=300, epochs=1, settings=settings)
+    plan = [
+        Side("mnist", M2, dataclasses.replace(request, objective="equation_8")),
+        Side("mnist", OPTIMIZED, dataclasses.replace(request, baseline=False)),
+    ]
+    counted: list[tuple[int, int]] = []
+    parallel = results_table.collect_in_parallel(
+        plan, tmp_path / "out", None, 2, lambda done, of: counted.append((done, of))
+    )
+    assert counted == [(1, 2), (2, 2)]
+    files = sorted(path.name for path in (tmp_path / "out").glob("*.json"))
+    assert files == sorted(f"{result.name}.json" for result in parallel.results)
+    again = results_table.collect(plan, tmp_path / "out", None, lambda title: Hooks())
+    taken, took = (
+        [
+            (result.name, result.accuracy, result.summary["train_seconds"])
+            for result in each.results
+        ]
+        for each in (again, parallel)
+    )
+    assert taken == took

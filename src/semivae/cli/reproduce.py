@@ -22,6 +22,7 @@ class Wish:
     data_dir: Path | None
     seeds: int
     quick: bool
+    jobs: int
 
     def command(self, name: str) -> str:
         """The command that makes one piece."""
@@ -50,10 +51,14 @@ def _results_table(wish: Wish) -> dict[str, object]:
     from semivae.report import Source, render_results_table, results_markdown
 
     name = "results-table-quick" if wish.quick else "results-table"
+    plan = results_table.planned(wish.seeds, wish.quick)
     with display() as shown:
-        found = results_table.collect(
-            wish.out / name, wish.data_dir, wish.seeds, wish.quick, shown.training
-        )
+        if wish.jobs == 1:
+            found = results_table.collect(plan, wish.out / name, wish.data_dir, shown.training)
+        else:
+            found = results_table.collect_in_parallel(
+                plan, wish.out / name, wish.data_dir, wish.jobs, shown.counting("runs")
+            )
     title = "The paper's results table (5.3) beside ours"
     page = render_results_table(
         found.rows,
@@ -103,6 +108,9 @@ def reproduce(
             help="How many seeds, from 0 on (default: 3; 1 with --quick).",
         ),
     ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many runs at a time share the cores.")
+    ] = 1,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where tables and pictures are written.")
     ] = Path("runs/reproduce"),
@@ -111,7 +119,7 @@ def reproduce(
 ) -> None:
     """Repeat the paper, its numbers beside ours."""
     wanted = _expanded(names or [])
-    wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick)
+    wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick, jobs)
     _make_sure_of(out)
     results: dict[str, object] = {}
     for name in wanted:
