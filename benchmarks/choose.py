@@ -74,6 +74,15 @@ def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
     return [(f"objective.beta={beta:g}", f"objective.gamma={gamma:g}") for beta, gamma in pairs]
 
 
+def alpha_beta_gamma(*triples: tuple[float, float, float]) -> list[Settings]:
+    """Candidates for Optimized-ELBO with an alpha of its own: the sides need not share it."""
+    return [
+        (f"objective.alpha={alpha:g}", *settings)
+        for alpha, beta, gamma in triples
+        for settings in beta_gamma((beta, gamma))
+    ]
+
+
 PLANS = {
     "mnist": Plan(
         "mnist",
@@ -116,7 +125,10 @@ PLANS = {
         Side(
             "auto",
             None,
-            beta_gamma((3, 3), (10, 10), (30, 30), (10, 30)),
+            [
+                *beta_gamma((3, 3), (10, 10), (30, 30), (10, 30)),
+                *alpha_beta_gamma((50, 30, 30), (100, 100, 100)),
+            ],
         ),
     ),
 }
