@@ -3,6 +3,7 @@
 import math
 import os
 import statistics
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,7 +147,10 @@ def collect_in_parallel(
     ended = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_execute_alone)(run.request, out.resolve(), data_dir, threads) for run in plan
     )
-    return _by_side(plan, _counted(ended, len(plan), on_run))
+    with warnings.catch_warnings():
+        # joblib replaces a process whose memory has grown, as that of one that trains has.
+        warnings.filterwarnings("ignore", message="A worker stopped")
+        return _by_side(plan, _counted(ended, len(plan), on_run))
 
 
 def _execute_alone(request: Request, out: Path, data_dir: Path | None, threads: int) -> RunResult:
