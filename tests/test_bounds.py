@@ -9,7 +9,7 @@ import torch
 from semivae.bounds import Bound, bound, labeled_elbos, log_evidence
 from semivae.distributions import categorical
 from semivae.information import entropy, kl
-from semivae.labels import Enumerated, LabelRule, Observed, Smoothed, smooth
+from semivae.labels import Enumerated, LabelRule, Observed, Pruned, Smoothed, smooth
 from semivae.models.densities import Encoded
 from semivae.models.specs import Bernoulli, Binarized, Conditional, Factorized, Family
 from semivae.streams import UNLABELED
@@ -430,3 +430,28 @@ def test_a_prior_without_a_closed_form_is_estimated_at_the_sample() -> None:
         log_p = torch.distributions.StudentT(torch.tensor(5.0, dtype=F64)).log_prob(axis)
         exact = exact + torch.trapezoid(log_q.exp() * (log_q - log_p), axis)
     assert abs(value.mean() - exact) < 4 * value.std() / math.sqrt(rows)
+
+
+@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=str)
+def test_the_pruned_bound_is_that_of_the_exact_sum_in_mean_and_gradient(family: Family) -> None:
+    """V14 through a model: copies of three examples, each with a noise of its own for z, so that a
+    pair that met another example's would show."""
+    model, copies, groups = small_m2(family, Bernoulli()), 200, 20
+    x = some_images(3).repeat(copies, 1)
+    z_noise = noise_of(labeled=3).normal("z", model.latent_size).double().repeat(copies, 1)
+    weights = [model.classifier[-1].weight, model.decoder.first.of_y.weight]
+
+    def estimate(rule: LabelRule, seed: int) -> torch.Tensor:
+        """The mean bound of each example, then the gradients of their sum."""
+        noise = noise_of(seed, unlabeled=len(x))
+        encoded = model.encode(x, noise)
+        draws = rule(encoded.q_y.logits, None, noise)
+        value = bound(model, encoded, draws, z_noise).value.view(copies, 3).mean(0)
+        gradients = torch.autograd.grad(value.sum(), weights)
+        return torch.cat([value.detach(), *(gradient.flatten() for gradient in gradients)])
+
+    exact = estimate(Enumerated(), seed=0)
+    draws = torch.stack([estimate(Pruned(1, 0.9), seed) for seed in range(groups)])
+    error = draws.std(0) / math.sqrt(groups)
+    assert (error[:3] > 0).all()
+    assert ((draws.mean(0) - exact).abs() <= 5 * error + 1e-9).all()

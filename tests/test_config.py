@@ -9,7 +9,7 @@ import pytest
 from semivae import labels, objectives, terms
 from semivae.config import CHOICES, REFERENCES, choose, from_plain, set_value, to_plain
 from semivae.errors import InputError
-from semivae.labels import Pruned, Relaxed, StraightThrough
+from semivae.labels import Enumerated, Relaxed, StraightThrough
 from semivae.models import networks, specs
 from semivae.objective_specs import ObjectiveSpec
 from semivae.optimizers import AdamW, Constant
@@ -49,7 +49,7 @@ def test_the_json_names_every_choice() -> None:
         "network": "paper-cnn",
         "family": "factorized",
         "likelihood": "bernoulli",
-        "labels": "enumerated",
+        "labels": "pruned",
     }
     assert plain["objective"]["kind"] == "optimized_elbo"
     assert plain["objective"]["label_divergence"] == "forward"
@@ -165,7 +165,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
     ("key", "text", "read"),
     [
         ("labels", "straight_through", lambda r: r.labels == StraightThrough()),
-        ("labels", "pruned", lambda r: r.labels == Pruned()),
+        ("labels", "enumerated", lambda r: r.labels == Enumerated()),
         ("likelihood", "learned-gaussian", lambda r: r.likelihood == specs.LearnedSigma()),
         ("network", "mlp", lambda r: r.network == networks.MLP()),
         ("network.latent", "7", lambda r: r.network == networks.PaperCNN(latent=7)),

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from semivae.errors import InputError
-from semivae.labels import Enumerated, Relaxed
+from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.networks import MLP, KingmaMLP, PaperCNN
 from semivae.models.specs import Binarized, Conditional, Factorized, Gaussian
 from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
 from semivae.optimizers import Adam, Constant
-from semivae.recipes import RECIPES, DataFacts, Recipe, named_recipe
+from semivae.recipes import MANY_ROWS, RECIPES, DataFacts, Recipe, named_recipe
 
 MNIST = DataFacts((1, 28, 28), 1000, 59_000, 10)
 CIFAR10 = DataFacts((3, 32, 32), 1000, 49_000, 10)
@@ -92,6 +92,16 @@ def test_auto_takes_the_papers_network_for_images_and_an_mlp_for_tables() -> Non
     # Columns of a table are standardized, not in [0, 1]: no Bernoulli.
     assert not hasattr(image.likelihood, "sigma")
     assert hasattr(table.likelihood, "initial")
+
+
+def test_auto_sums_exactly_over_few_rows_and_by_the_pruned_estimate_over_many() -> None:
+    """The symbols of benchmarks/results/choice: digits.jsonl and auto.jsonl."""
+    few, many = (
+        build("auto", MNIST._replace(n_unlabeled=rows)) for rows in (MANY_ROWS, MANY_ROWS + 1)
+    )
+    assert (few.labels, many.labels) == (Enumerated(), Pruned())
+    assert few.objective == OptimizedELBO(alpha=10.0, beta=1.0, gamma=1.0)
+    assert many.objective == OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
 
 
 def test_auto_is_at_most_12_one_cycle_passes_over_many_rows() -> None:

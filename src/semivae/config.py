@@ -126,6 +126,9 @@ def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
     elif head in CHOICES:
         chosen = choose(head, text)
         new = chosen if head in REFERENCES else chosen()
+    elif dataclasses.is_dataclass(old):
+        inside = ", ".join(f"{key}.{part.name}" for part in dataclasses.fields(old))
+        raise InputError(f"--set {key}={text}: {head!r} has several values, name one: {inside}")
     else:
         new = _parse(key, text, old, get_type_hints(type(config))[head])
     try:

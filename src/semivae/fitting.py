@@ -25,7 +25,18 @@ from semivae.objectives import Objective, supervised
 from semivae.processes import least
 from semivae.recipes import DataFacts, Recipe
 from semivae.streams import UNLABELED, StepState
-from semivae.training import EpochLog, Snapshot, Step, Training, fit, make_rows, rows_at
+from semivae.training import (
+    EpochLog,
+    Means,
+    Snapshot,
+    Step,
+    Training,
+    autocast,
+    check_gradient,
+    fit,
+    make_rows,
+    rows_at,
+)
 
 CHUNK = 1000
 
@@ -226,9 +237,9 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
 TIMED_STEPS = 12
 
 
-@torch.no_grad()
 def dry_step(data: TrainingSet, recipe: Recipe) -> None:
-    """The loss of two rows a stream on fresh weights; raises what a first step would raise."""
+    """The loss of two rows a stream on fresh weights and its gradient; raises what a first step
+    would raise."""
     few = replace(recipe.training, labeled_rows=2, unlabeled_rows=2)
     batches, objective = _batches(data, few, seed=0), objective_for(data.facts, recipe)
     model = new_model(data.facts, recipe, seed=0)
@@ -236,7 +247,13 @@ def dry_step(data: TrainingSet, recipe: Recipe) -> None:
     sizes = tuple((name, len(numbers)) for name, numbers in rows.items())
     noise = Noise(0, 0, sizes, torch.device("cpu"))
     batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
-    Step(model, objective)(batch, noise, StepState(0, 0.0, objective.initial_buffers(model)))
+    recipe.training.optimizer.build(model.parameters())
+    with autocast(recipe.training, noise.device):
+        state = StepState(0, 0.0, objective.initial_buffers(model))
+        result = Step(model, objective)(batch, noise, state)
+    Means().add(result, step=0)
+    result.loss.backward()
+    check_gradient(model, step=0)
 
 
 def _batches(data: TrainingSet, training: Training, seed: int) -> SemiSupervisedBatches:

@@ -186,18 +186,18 @@ class Pruned(LabelRule):
             top, likeliest = q.topk(min(self.exact, classes), 1)
             kept = top >= self.roulette
             kept[:, 0] = True
-            exact = torch.zeros_like(q, dtype=torch.bool).scatter(1, likeliest, kept)
-            rest = q.masked_fill(exact, 0.0)  # (B, K)
+            summed = torch.zeros_like(q, dtype=torch.bool).scatter(1, likeliest, kept)
+            rest = q.masked_fill(summed, 0.0)  # (B, K)
             mass = rest.sum(1)  # r (B,)
             gumbel = noise.gumbel("y", classes).to(log_q.dtype)
-            drawn = (log_q + gumbel).masked_fill(exact, -torch.inf).argmax(1)
+            drawn = (log_q + gumbel).masked_fill(summed, -torch.inf).argmax(1)
             chance = (mass / self.roulette).clamp(max=1.0)
             decoded = noise.uniform("roulette").to(log_q.dtype) < chance
             drawn_row = decoded.nonzero()[:, 0]
             drawn_class = drawn[drawn_row]
-            row, chosen = exact.nonzero().t()  # row by row, so that the centres are in order
+            row, chosen = summed.nonzero().t()  # row by row, so that the centres are in order
             centre = (chosen == likeliest[row, 0]).nonzero()[:, 0]
-            probability = torch.ones_like(q[:, 0])[row]
+            probability = q.new_ones(len(row))
             drawn_probability = (chance / mass)[drawn_row] * rest[drawn_row, drawn_class]
             row, chosen = torch.cat([row, drawn_row]), torch.cat([chosen, drawn_class])
             probability = torch.cat([probability, drawn_probability])

@@ -79,7 +79,7 @@ class Objective:
         terms = {name: term for value in values for name, term in value.terms.items()}
         updates = {name: new for value in values for name, new in value.updates.items()}
         for (stream, _), bound in streams.bounds.items():
-            terms[f"{stream}/elbo"] = streams.mean(stream, bound.value.detach())
+            terms[f"{stream}/elbo"] = streams.part_of_mean(stream, bound.value.detach())
         loss = -sum(value.value for value in values)
         assert not isinstance(loss, int)
         return Loss(loss, terms, updates)

@@ -43,6 +43,8 @@ class AdamW(Optimizer):
 
     def __post_init__(self) -> None:
         _check_peak(self.peak)
+        if self.decay < 0:
+            raise ValueError(f"decay={self.decay:g} would make weights grow: give 0 or more")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(

@@ -12,9 +12,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def launched() -> int:
+    """How many processes the launcher of this one started, on all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_main() -> bool:
     """Whether this process writes files and prints: the first of those that a launcher started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return launched() == 1 or int(os.environ.get("RANK", "0")) == 0
+
+
+def is_first_here() -> bool:
+    """Whether this is the first of the processes on its own machine."""
+    return launched() == 1 or int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def share(rows: int, rank: int, processes: int) -> slice:
@@ -45,7 +55,8 @@ def least(value: int) -> int:
     import torch
     import torch.distributed as dist
 
-    agreed = torch.tensor(value)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    agreed = torch.tensor(value, device=device)
     dist.all_reduce(agreed, dist.ReduceOp.MIN)
     return int(agreed)
 

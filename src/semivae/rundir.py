@@ -133,6 +133,8 @@ def load_checkpoint(folder: Path, config: RunConfig) -> tuple[M2, Snapshot]:
     try:
         groups = json.loads((folder / CHECKPOINT_STATE).read_text())["groups"]
         epoch = int(tensors["epoch"])
+        if not (isinstance(groups, list) and groups and "params" in groups[0]):
+            raise ValueError("no settings of an optimizer")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CHECKPOINT_STATE} is damaged ({error!r})") from error
     model = _model_of(config, _part(tensors, "model."))
@@ -154,11 +156,14 @@ def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]
     dropped."""
     lines = []
     path = folder / METRICS
-    for text in path.read_text().splitlines() if path.exists() else []:
+    for text in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
+            line = json.loads(text)
+        except ValueError:  # no JSON, or no text at all
             break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
     return lines if epochs is None else lines[:epochs]
 
 
@@ -170,11 +175,12 @@ def metrics_line(log: EpochLog) -> dict[str, Any]:
 
 def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:
     facts = DataFacts(config.event, 0, 0, len(config.classes))
-    model = new_model(facts, config.recipe, config.seed)
     try:
+        model = new_model(facts, config.recipe, config.seed)
         model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"the weights do not fit {CONFIG}: {error}") from error
+    except (RuntimeError, ValueError, TypeError) as error:
+        first = " ".join(str(error).splitlines()[:2])
+        raise InputError(f"the weights do not fit {CONFIG}: {first}") from error
     return model
 
 

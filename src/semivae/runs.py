@@ -2,6 +2,7 @@
 printing."""
 
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -32,11 +33,11 @@ from semivae.fitting import (
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional
 from semivae.objective_specs import Kingma2014, OptimizedELBO
-from semivae.processes import is_main
+from semivae.processes import is_main, launched
 from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
 from semivae.terms import MutualInformation
-from semivae.training import EpochLog, Snapshot
+from semivae.training import EpochLog, NonFiniteError, Snapshot
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class Finished:
 
 def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     """Reads the data, draws the labels, builds the recipe; raises every error a user can make."""
-    if request.max_minutes is not None and not request.max_minutes > 0:
-        raise InputError(f"--max-minutes {request.max_minutes:g}: give more than 0")
+    if request.max_minutes is not None and not 0 < request.max_minutes < math.inf:
+        raise InputError(f"--max-minutes {request.max_minutes:g}: give a number above 0")
     arrays = load(request.data, data_dir)
     if request.rows is not None:
         kept = balanced_split(arrays.y, request.rows, request.seed, 0, len(arrays.classes)).labeled
@@ -130,6 +131,8 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
             raise InputError(f"--set {setting}: write KEY=VALUE, for example objective.beta=2")
         recipe = set_value(recipe, key, value)
     if request.epochs is not None:
+        if request.epochs < 1:
+            raise InputError(f"--epochs {request.epochs}: give at least 1")
         recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
     check_recipe(training_set, recipe)
     return Prepared(request, arrays, split, training_set, recipe)
@@ -137,13 +140,23 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
 
 def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
     """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
-    if recipe.training.epochs < 1:
-        raise InputError(f"--epochs {recipe.training.epochs}: give at least 1")
     _check_plug_in(data, recipe)
+    _check_shares(data, recipe)
     try:
         dry_step(data, recipe)
-    except ValueError as error:
+    except (ValueError, NonFiniteError) as error:
         raise InputError(str(error)) from error
+
+
+def _check_shares(data: TrainingSet, recipe: Recipe) -> None:
+    """Each process needs a row of each stream."""
+    facts, training = data.facts, recipe.training
+    rows = [min(training.labeled_rows, facts.n_labeled)]
+    rows += [min(training.unlabeled_rows, facts.n_unlabeled)] if facts.n_unlabeled else []
+    if min(rows) < launched():
+        raise InputError(
+            f"a step has {min(rows)} rows of one stream for {launched()} processes: start fewer"
+        )
 
 
 def _check_plug_in(data: TrainingSet, recipe: Recipe) -> None:

@@ -2,6 +2,7 @@
 done."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Ramp:
     until: float
 
     def __post_init__(self) -> None:
+        if not (isfinite(self.start) and isfinite(self.end)):
+            raise ValueError(f"a ramp from {self.start} to {self.end}: both must be finite")
         if not 0 < self.until <= 1:
             raise ValueError(f"until={self.until} is not a fraction of training in (0, 1]")
 

@@ -48,9 +48,12 @@ class Streams:
     def __getitem__(self, stream: str) -> Encoded:
         return self._encoded[stream]
 
-    def mean(self, stream: str, values: Tensor) -> Tensor:
-        """The mean over the rows (B, ...) of a stream; with several processes, what this process
-        adds to it: the mean over processes is the mean over all rows, whoever has more of them."""
+    def part_of_mean(self, stream: str, values: Tensor) -> Tensor:
+        """The mean of values (B, ...) over the rows of a stream, if there is one process.
+
+        With several it is this process's part of it: the mean of the parts over processes is the
+        mean over all rows, whoever has more of them.
+        """
         rows = dict(self.noise.streams)[stream]
         return values.sum(0) / (rows / self.noise.processes)
 

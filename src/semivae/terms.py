@@ -22,7 +22,11 @@ from semivae.streams import LABELED, UNLABELED, StepState, Streams
 
 
 class TermValue(NamedTuple):
-    """What a term returns: its value (B,) or (), in nats, and the buffers it wants changed."""
+    """What a term returns: its value (B,) or (), in nats, and the buffers it wants changed.
+
+    A value () is a statistic of the batch. With several processes it is this process's part: the
+    mean over processes is what counts (`Streams.part_of_mean`, `mean_over_processes`).
+    """
 
     value: Tensor
     updates: dict[str, Tensor]
@@ -115,7 +119,7 @@ def evaluate(total: Sum, model: DensityModel, streams: Streams, state: StepState
     for weight, term in total.parts:
         result = term(model, streams, state)
         per_example = result.value.dim() == 1
-        mean = streams.mean(term.stream, result.value) if per_example else result.value
+        mean = streams.part_of_mean(term.stream, result.value) if per_example else result.value
         value = value.to(mean) + weight_at(weight, state.fraction) * mean
         terms[term.key] = mean.detach()
         updates |= result.updates
@@ -162,7 +166,8 @@ class LabelKL(Term):
 
 
 def ELBO(stream: str, rule: LabelRule) -> Sum:
-    """Eq 5 (rule `Enumerated`, `Relaxed` or `StraightThrough`) or Eq 6 (rule `Observed`)."""
+    """Eq 5 (a rule that stands for q(y|x): `Enumerated`, `Pruned`, `Relaxed`, ...) or Eq 6
+    (`Observed`)."""
     return Reconstruction(stream, rule) - LatentKL(stream, rule) - LabelKL(stream, rule)
 
 
@@ -208,11 +213,11 @@ class MutualInformation(Term):
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         log_q = streams[self.stream].q_y.logits
-        aggregate = mean_over_processes(streams.mean(self.stream, log_q.exp()))
+        aggregate = mean_over_processes(streams.part_of_mean(self.stream, log_q.exp()))
         # A class without mass in float32 has 0 log 0 = 0, and no gradient, instead of 0 / 0.
         log_aggregate = aggregate.clamp_min(torch.finfo(aggregate.dtype).tiny).log()
         marginal = -(aggregate * log_aggregate).sum()
-        return TermValue(marginal - streams.mean(self.stream, entropy(log_q)), {})
+        return TermValue(marginal - streams.part_of_mean(self.stream, entropy(log_q)), {})
 
 
 @dataclass(frozen=True)
@@ -238,12 +243,12 @@ class RunningMutualInformation(Term):
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         log_q = streams[self.stream].q_y.logits
-        aggregate = mean_over_processes(streams.mean(self.stream, log_q.exp()))
+        aggregate = mean_over_processes(streams.part_of_mean(self.stream, log_q.exp()))
         running = self.rho * state.buffers[self.buffer] + (1 - self.rho) * aggregate.detach()
         cross_entropy = -(aggregate * running.log()).sum()
         # The forward value is H(r), the gradient that of the cross-entropy.
         marginal = entropy(running.log()) + cross_entropy - cross_entropy.detach()
-        conditional = streams.mean(self.stream, entropy(log_q))
+        conditional = streams.part_of_mean(self.stream, entropy(log_q))
         return TermValue(marginal - conditional, {self.buffer: running})
 
 

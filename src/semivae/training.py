@@ -43,6 +43,8 @@ class Training:
     bfloat16: bool = True
 
     def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs={self.epochs}: give at least 1")
         for name in ("labeled_rows", "unlabeled_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: a step needs at least 1 row")
@@ -91,6 +93,12 @@ def bfloat16_is_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def autocast(training: Training, device: torch.device) -> torch.autocast:
+    """The precision of a forward pass."""
+    fast = training.bfloat16 and bfloat16_is_fast(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
+
+
 def fit(
     model: M2,
     objective: Objective,
@@ -132,9 +140,6 @@ def fit(
     if resume is not None:
         buffers = {name: buffer.to(device) for name, buffer in _copied(resume.buffers).items()}
     steps = training.epochs * batches.steps_per_epoch
-    autocast = torch.autocast(
-        device.type, torch.bfloat16, enabled=training.bfloat16 and bfloat16_is_fast(device)
-    )
     logs: list[EpochLog] = []
     for epoch in range(0 if resume is None else resume.epoch, training.epochs):
         started, means = time.monotonic(), Means()
@@ -152,7 +157,7 @@ def fit(
                 accelerator.num_processes,
             )
             batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
-            with autocast:
+            with autocast(training, device):
                 result = step_module(batch, noise, StepState(step, step / steps, buffers))
             means.add(result, step)
             optimizer.zero_grad()

@@ -268,10 +268,10 @@ def test_a_full_disk_at_the_report_loses_nothing(
 
 
 def test_a_term_that_is_no_number_is_named_with_its_step(cli: Cli) -> None:
-    ended = cli(*QUICK, "--set", "objective.alpha=1e39", "--out", "a")
+    ended = cli(*QUICK, "--set", "training.optimizer.peak=1e20", "--out", "a")
     assert ended.code == 1
     last = ended.err.splitlines()[-1]
-    assert last.startswith("semivae: not finite at step 0: ")
+    assert last.startswith("semivae: not finite at step 1: ")
     assert "--set training.clip_norm=1" in last
     assert not Path("a/model.safetensors").exists()
 
@@ -316,7 +316,7 @@ def refused(cli: Cli, *arguments: object) -> str:
         ("digits --set objective.size=3", "there is no 'size' here, only alpha, beta"),
         ("digits --set objective.beta=much", "--set objective.beta=much: not a value like"),
         ("digits --labels 20 --set labels.tau=1", "there is no 'tau' here"),
-        ("digits --max-minutes 0", "--max-minutes 0: give more than 0"),
+        ("digits --max-minutes 0", "--max-minutes 0: give a number above 0"),
         ("--resume .", ". is not a run: config.json cannot be read"),
     ],
 )

@@ -119,3 +119,22 @@ def test_reproduce_needs_a_folder_to_write_to(cli: Cli, tmp_path: Path) -> None:
     ended = cli("reproduce", "architecture", "--out", "file")
     assert (ended.code, ended.out) == (2, "")
     assert "--out file cannot be written" in ended.err
+
+
+def test_one_process_writes_and_prints_whatever_its_rank_says(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rank counts only where a launcher started several processes."""
+    monkeypatch.setenv("RANK", "1")
+    ended = cli("reproduce", "architecture", "--out", "here")
+    assert ended.code == 0
+    assert "512" in ended.out
+
+
+def test_a_reproduction_is_not_started_by_a_launcher(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ended = cli("reproduce", "architecture", "--out", "here")
+    assert ended.code == 2
+    assert "with --jobs N" in ended.err

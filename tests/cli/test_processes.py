@@ -114,3 +114,15 @@ def test_wrong_use_stops_all_processes_with_one_sentence(tmp_path: Path) -> None
     assert ended.returncode != 0
     assert ended.stderr.count("run exists and is not an empty folder") == 1
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine"]
+
+
+def test_bad_input_is_told_once(tmp_path: Path) -> None:
+    """All processes see it; one speaks on each machine."""
+    for arguments, words in (
+        (("nosuch",), "there is no data set and no file 'nosuch'"),
+        (("digits", "--labels=10", "--set=training.labeled_rows=1"), "a step has 1 rows"),
+    ):
+        ended = fit_on_two_processes(tmp_path, *arguments, "--out", "run")
+        assert ended.returncode != 0
+        assert ended.stderr.count(words) == 1
+        assert not (tmp_path / "run").exists()

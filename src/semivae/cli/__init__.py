@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from semivae.cli.console import StoppedError, complain, show
+from semivae.cli.console import StoppedError, complain, refuse, show
 from semivae.cli.evaluate import evaluate
 from semivae.cli.fit import fit
 from semivae.cli.recipes import recipes
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         app(sys.argv[1:] if arguments is None else list(arguments), prog_name="semivae")
     except InputError as error:
-        complain(str(error))
+        refuse(str(error))
         sys.exit(2)
     except StoppedError as error:
         complain(str(error))

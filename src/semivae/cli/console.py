@@ -11,7 +11,7 @@ from typing import TextIO
 
 import typer
 
-from semivae.processes import is_main
+from semivae.processes import is_first_here, is_main
 
 
 class StoppedError(Exception):
@@ -33,6 +33,12 @@ def tell(text: str) -> None:
     """What happens meanwhile, on stderr."""
     if is_main():
         typer.echo(text, err=True)
+
+
+def refuse(text: str) -> None:
+    """What is wrong with the input, on stderr, once on each machine: all processes see it."""
+    if is_first_here():
+        typer.echo(f"semivae: {text}", err=True)
 
 
 def complain(text: str) -> None:
@@ -65,5 +71,6 @@ def told_warnings() -> Iterator[list[str]]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
         warnings.simplefilter("default", RuntimeWarning)
+        warnings.filterwarnings("ignore", module=r"torch\.")
         warnings.showwarning = keep
         yield kept

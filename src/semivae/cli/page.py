@@ -58,10 +58,13 @@ def command(request: Request) -> str:
 
     >>> command(Request("my digits.npz", labels=20, settings=("objective.beta=2",), seed=3))
     "semivae fit 'my digits.npz' --labels 20 --set objective.beta=2 --seed 3"
+    >>> command(Request("digits", holdout=0.2))
+    'semivae fit digits --holdout 0.2 --seed 0'
     """
     words = ["semivae", "fit", request.data]
     words += [] if request.labels is None else ["--labels", str(request.labels)]
     words += ["--validation", str(request.validation)] if request.validation else []
+    words += ["--holdout", f"{request.holdout:g}"] if request.holdout else []
     words += [] if request.recipe == "auto" else ["--recipe", request.recipe]
     words += [] if request.objective is None else ["--objective", request.objective]
     words += [word for setting in request.settings for word in ("--set", setting)]

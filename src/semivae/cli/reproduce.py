@@ -12,6 +12,7 @@ import typer
 from semivae.cli.console import StoppedError, show, show_json, told_warnings
 from semivae.cli.options import DataDir, Json
 from semivae.errors import InputError
+from semivae.processes import launched
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Repeat the paper, its numbers beside ours."""
+    if launched() > 1:
+        raise InputError("reproduce is one process: start it without a launcher, with --jobs N")
     wanted = _expanded(names or [])
     wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick, jobs)
     _make_sure_of(out)

@@ -99,6 +99,7 @@ def execute(
     An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
     the results until it ends.
     """
+    commit = runs.commit()  # of what runs now, not of what the tree holds when it ends
     prepared = runs.prepare(request, data_dir)
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
@@ -125,7 +126,7 @@ def execute(
         recipe=plain,
         request=asdict(request),
         parameters=sum(weight.numel() for weight in weights),
-        commit=runs.commit(),
+        commit=commit,
         machine={
             "processor": platform.machine(),
             "threads": torch.get_num_threads(),
