@@ -9,7 +9,7 @@ labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One li
 to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
 `mnist` and `cifar10` are the paper's rows; `auto` is our default recipe for many rows, on MNIST,
-with Gumbel-Softmax in place of the exact sum: four times as many trials in the same time.
+with Gumbel-Softmax in place of its sum over y, which costs more.
 """
 
 import argparse

@@ -34,8 +34,7 @@ from semivae.training import (
     autocast,
     check_gradient,
     fit,
-    make_rows,
-    rows_at,
+    step_input,
 )
 
 CHUNK = 1000
@@ -243,12 +242,10 @@ def dry_step(data: TrainingSet, recipe: Recipe) -> None:
     few = replace(recipe.training, labeled_rows=2, unlabeled_rows=2)
     batches, objective = _batches(data, few, seed=0), objective_for(data.facts, recipe)
     model = new_model(data.facts, recipe, seed=0)
-    rows = {name: rows_at(batches, name, step=0) for name in objective.streams}
-    sizes = tuple((name, len(numbers)) for name, numbers in rows.items())
-    noise = Noise(0, 0, sizes, torch.device("cpu"))
-    batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
+    device = torch.device("cpu")
+    batch, noise = step_input(batches, objective.streams, 0, 0, device)
     recipe.training.optimizer.build(model.parameters())
-    with autocast(recipe.training, noise.device):
+    with autocast(recipe.training, device):
         state = StepState(0, 0.0, objective.initial_buffers(model))
         result = Step(model, objective)(batch, noise, state)
     Means().add(result, step=0)

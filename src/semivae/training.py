@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from semivae.averaging import add_to_average, take_average
@@ -140,6 +138,7 @@ def fit(
     if resume is not None:
         buffers = {name: buffer.to(device) for name, buffer in _copied(resume.buffers).items()}
     steps = training.epochs * batches.steps_per_epoch
+    precision = autocast(training, device)
     logs: list[EpochLog] = []
     for epoch in range(0 if resume is None else resume.epoch, training.epochs):
         started, means = time.monotonic(), Means()
@@ -147,17 +146,16 @@ def fit(
             rate = training.optimizer.peak * training.learning_rate(step / steps)
             for group in torch_optimizer.param_groups:
                 group["lr"] = rate
-            rows = {name: rows_at(batches, name, step) for name in objective.streams}
-            noise = Noise(
+            batch, noise = step_input(
+                batches,
+                objective.streams,
                 seed,
                 step,
-                tuple((name, len(numbers)) for name, numbers in rows.items()),
                 device,
                 accelerator.process_index,
                 accelerator.num_processes,
             )
-            batch = {name: make_rows(batches, name, rows[name], noise) for name in rows}
-            with autocast(training, device):
+            with precision:
                 result = step_module(batch, noise, StepState(step, step / steps, buffers))
             means.add(result, step)
             optimizer.zero_grad()
@@ -202,18 +200,28 @@ def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
                 state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-def rows_at(batches: SemiSupervisedBatches, stream: str, step: int) -> Int[np.ndarray, "B"]:
-    """The numbers of the rows that a stream brings to a step, in all processes."""
-    return batches.labeled_at(step) if stream == LABELED else batches.unlabeled_at(step)
-
-
-def make_rows(
-    batches: SemiSupervisedBatches, stream: str, rows: Int[np.ndarray, "B"], noise: Noise
-) -> Rows:
-    """This process's share of a stream's rows, with their labels if the stream has them."""
-    own = rows[share(len(rows), noise.rank, noise.processes)]
-    y = batches.y_at(own, noise.device) if stream == LABELED else None
-    return Rows(batches.x_at(own, noise.device), y)
+def step_input(
+    batches: SemiSupervisedBatches,
+    streams: tuple[str, ...],
+    seed: int,
+    step: int,
+    device: torch.device,
+    rank: int = 0,
+    processes: int = 1,
+) -> tuple[dict[str, Rows], Noise]:
+    """What a step reads: this process's share of each stream's rows, with their labels if the
+    stream has them, and the noise of the step."""
+    rows = {
+        name: batches.labeled_at(step) if name == LABELED else batches.unlabeled_at(step)
+        for name in streams
+    }
+    sizes = tuple((name, len(numbers)) for name, numbers in rows.items())
+    batch: dict[str, Rows] = {}
+    for name, numbers in rows.items():
+        own = numbers[share(len(numbers), rank, processes)]
+        y = batches.y_at(own, device) if name == LABELED else None
+        batch[name] = Rows(batches.x_at(own, device), y)
+    return batch, Noise(seed, step, sizes, device, rank, processes)
 
 
 class Means:

@@ -1,6 +1,6 @@
 """Where text goes: results to stdout, all else to stderr, and never both in one line.
 
-Of the processes of a run only the main one speaks.
+Of the processes of a run only the main one speaks, but for why it ends early.
 """
 
 import json
