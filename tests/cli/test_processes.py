@@ -79,6 +79,7 @@ def assert_same_training(folder: Path, expected: Path) -> None:
         assert line == pytest.approx(reference, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(
     tmp_path: Path, alone: tuple[Path, runs.Finished]
 ) -> None:
@@ -95,6 +96,7 @@ def test_two_processes_train_what_one_does(
     assert written == {path.name for path in expected.iterdir()} | {"report.html"}
 
 
+@pytest.mark.slow
 def test_a_run_resumes_on_another_number_of_processes(
     tmp_path: Path, alone: tuple[Path, runs.Finished]
 ) -> None:
