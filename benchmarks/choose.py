@@ -10,10 +10,16 @@ to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run 
 
 `mnist` and `cifar10` are the paper's rows; `auto` is our default recipe for many rows, on MNIST,
 with Gumbel-Softmax in place of its sum over y, which costs more.
+
+    python -m benchmarks.choose mnist --supervised [--data-dir DIR]
+
+chooses how long the supervised-only network of a plan trains, in as many trials, scored likewise;
+its log is <plan>-supervised.jsonl.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +28,8 @@ import torch
 
 from semivae import runs
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, train
+from semivae.fitting import Hooks, Trained, TrainingSet, train, train_supervised
+from semivae.recipes import Recipe
 
 RESULTS = Path(__file__).parent / "results" / "choice"
 SPLIT, LABELS = 100, 1000
@@ -30,11 +37,13 @@ Settings = tuple[str, ...]
 
 
 class Side(NamedTuple):
-    """A recipe, its objective if it is not the recipe's own, and the settings to try."""
+    """A recipe, its objective if it is not the recipe's own, the settings to try, and what trains:
+    the recipe or its supervised-only baseline."""
 
     recipe: str
     objective: str | None
     grid: list[Settings]
+    run: Callable[[TrainingSet, Recipe, int, Hooks], Trained] = train
 
 
 class Plan(NamedTuple):
@@ -123,6 +132,11 @@ PLANS = {
     ),
 }
 
+# Passes over the 1,000 labels, 8 steps each.
+SUPERVISED: list[Settings] = [
+    (f"baseline.epochs={passes}",) for passes in (10, 20, 40, 80, 188, 400)
+]
+
 
 def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> dict[str, object]:
     """Trains one candidate and scores it on the validation rows, in percent."""
@@ -138,7 +152,7 @@ def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> 
         baseline=False,
     )
     prepared = runs.prepare(request, data_dir)
-    trained = train(prepared.training_set, prepared.recipe, request.seed, Hooks())
+    trained = side.run(prepared.training_set, prepared.recipe, request.seed, Hooks())
     rows = prepared.split.validation
     probs = trained.predictor.predict_proba(prepared.arrays.x[rows])
     return {
@@ -150,11 +164,9 @@ def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> 
     }
 
 
-def choose(name: str, side: Side, data_dir: Path | None) -> Settings:
+def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings:
     """Runs the trials of one side that are not in its log yet; the settings of the best."""
-    plan = PLANS[name]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    log = RESULTS / f"{name}.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
     done: dict[Settings, float] = {}
     for line in log.read_text().splitlines() if log.exists() else []:
         record = json.loads(line)
@@ -169,9 +181,9 @@ def choose(name: str, side: Side, data_dir: Path | None) -> Settings:
         with log.open("a") as file:
             file.write(json.dumps({"recipe": side.recipe, "settings": settings} | result) + "\n")
         done[settings] = float(str(result["validation_accuracy"]))
-        print(name, side.objective or side.recipe, *settings, done[settings], flush=True)
+        print(log.stem, side.objective or side.recipe, *settings, done[settings], flush=True)
     best = max(side.grid, key=lambda settings: done[settings])
-    print(f"{name} {side.recipe}: best {' '.join(best)} at {done[best]} %", flush=True)
+    print(f"{log.stem} {side.recipe}: best {' '.join(best)} at {done[best]} %", flush=True)
     return best
 
 
@@ -179,14 +191,20 @@ def main() -> None:
     """Chooses for one plan, M2's symbols first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("plan", choices=list(PLANS))
+    parser.add_argument("--supervised", action="store_true")
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     plan = PLANS[options.plan]
-    shared = choose(options.plan, plan.m2, options.data_dir)
+    if options.supervised:
+        only = Side(plan.m2.recipe, plan.m2.objective, SUPERVISED, train_supervised)
+        choose(plan, only, RESULTS / f"{options.plan}-supervised.jsonl", options.data_dir)
+        return
+    log = RESULTS / f"{options.plan}.jsonl"
+    shared = choose(plan, plan.m2, log, options.data_dir)
     grid = [(*shared, *settings) for settings in plan.optimized.grid]
-    choose(options.plan, plan.optimized._replace(grid=grid), options.data_dir)
+    choose(plan, plan.optimized._replace(grid=grid), log, options.data_dir)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from semivae import runs
-from semivae.fitting import Hooks
+from semivae.fitting import Hooks, new_model
 from semivae.models.m2 import M2
 from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
@@ -47,7 +49,17 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, runs.Finished
     """What one process makes of REQUEST."""
     folder = tmp_path_factory.mktemp("alone") / "run"
     prepared = runs.start(runs.prepare(REQUEST), folder)
-    return folder, runs.run(prepared, folder, Hooks(), Hooks())
+    with threads(1):
+        return folder, runs.run(prepared, folder, Hooks(), Hooks())
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """As many as the launched processes have: another number adds up in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    yield
+    torch.set_num_threads(before)
 
 
 def fit_on_two_processes(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -66,9 +78,13 @@ def fit_on_two_processes(folder: Path, *arguments: str) -> subprocess.CompletedP
 def assert_same_training(folder: Path, expected: Path) -> None:
     ours, theirs = (load_file(each / "model.safetensors") for each in (folder, expected))
     assert ours.keys() == theirs.keys()
-    for name in ours:
-        # Of the whole tensor: Adam makes a step of any gradient, also of one that is rounding.
-        assert torch.dist(ours[name], theirs[name]) <= 2e-5 * theirs[name].norm(), name
+    prepared = runs.prepare(REQUEST)
+    start = new_model(prepared.training_set.facts, prepared.recipe, REQUEST.seed)
+    for name, parameter in start.named_parameters():
+        weight = parameter.detach()
+        ended, reference = ours[f"model.{name}"], theirs[f"model.{name}"]
+        # Of the way the whole tensor went: Adam makes a step of any gradient, also of rounding.
+        assert torch.dist(ended, reference) <= 1e-3 * torch.dist(reference, weight), name
     texts = [(each / "metrics.jsonl").read_text().splitlines() for each in (folder, expected)]
     assert [len(lines) for lines in texts] == [3, 3]
     for pair in zip(*texts, strict=True):
@@ -79,7 +95,6 @@ def assert_same_training(folder: Path, expected: Path) -> None:
         assert line == pytest.approx(reference, rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.slow
 def test_two_processes_train_what_one_does(
     tmp_path: Path, alone: tuple[Path, runs.Finished]
 ) -> None:
@@ -96,13 +111,12 @@ def test_two_processes_train_what_one_does(
     assert written == {path.name for path in expected.iterdir()} | {"report.html"}
 
 
-@pytest.mark.slow
 def test_a_run_resumes_on_another_number_of_processes(
     tmp_path: Path, alone: tuple[Path, runs.Finished]
 ) -> None:
     folder = tmp_path / "run"
     prepared = runs.start(runs.prepare(REQUEST), folder)
-    with pytest.raises(KillError):
+    with threads(1), pytest.raises(KillError):
         runs.run(prepared, folder, KilledAfterOne(), Hooks())
     ended = fit_on_two_processes(tmp_path, "--resume", str(folder))
     assert ended.returncode == 0, ended.stderr

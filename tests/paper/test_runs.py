@@ -13,7 +13,13 @@ from semivae.config import set_value
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
-from semivae.paper.runs import RunResult, execute, name_of
+from semivae.paper.runs import (
+    RunResult,
+    execute,
+    execute_all,
+    execute_in_parallel,
+    name_of,
+)
 from semivae.runs import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
@@ -190,3 +196,43 @@ def test_the_supervised_only_accuracy_is_in_percent() -> None:
     summary = {"supervised_only_accuracy": 0.5}
     result = RunResult("x", summary, {"accuracy": 0.75}, {}, {}, 1, None, {})
     assert (result.accuracy, result.supervised_only) == (75.0, 50.0)
+
+
+# --- several ---
+
+TWO = [
+    replace(REQUEST, objective="equation_8", epochs=1),
+    replace(REQUEST, epochs=1, seed=1),
+]
+
+
+def test_runs_in_parallel_are_those_run_one_after_another(tmp_path: Path) -> None:
+    """Each in a process of its own that writes its result file; read again, none is trained."""
+    counted: list[tuple[int, int]] = []
+    ended = execute_in_parallel(
+        TWO, tmp_path, None, 2, lambda done, of: counted.append((done, of))
+    )
+    parallel = list(ended)
+    assert counted == [(1, 2), (2, 2)]
+    assert [result.asked for result in parallel] == TWO
+    assert files(tmp_path) == sorted(f"{result.name}.json" for result in parallel)
+    places: list[int] = []
+
+    def hooks(place: int) -> Hooks:
+        places.append(place)
+        return Counting(stop_after=0)
+
+    again = list(execute_all(TWO, tmp_path, None, hooks))
+    assert places == [0, 1]
+    texts = [[json.dumps(asdict(result)) for result in side] for side in (again, parallel)]
+    assert texts[0] == texts[1]
+
+
+def test_jobs_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    ended = list(execute_in_parallel(TWO, tmp_path, None, 2, lambda done, of: None))
+    assert [result.machine["threads"] for result in ended] == [1, 1]
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    more = [replace(request, seed=7) for request in TWO]
+    ended = list(execute_in_parallel(more, tmp_path, None, 2, lambda done, of: None))
+    assert [result.machine["threads"] for result in ended] == [1, 1]

@@ -47,19 +47,26 @@ def _architecture(wish: Wish) -> dict[str, object]:
 def _results_table(wish: Wish) -> dict[str, object]:
     from semivae import runs
     from semivae.cli.progress import display
-    from semivae.paper import results_table
+    from semivae.paper.results_table import table_of
+    from semivae.paper.runs import execute_all, execute_in_parallel
+    from semivae.paper.sides import planned
     from semivae.plots import results_bars, to_png
     from semivae.report import Source, render_results_table, results_markdown
 
     name = "results-table-quick" if wish.quick else "results-table"
-    plan = results_table.planned(wish.seeds, wish.quick)
+    plan = planned(wish.seeds, wish.quick)
+    requests, results = [side.request for side in plan], wish.out / name
+    results.mkdir(parents=True, exist_ok=True)
     with display() as shown:
         if wish.jobs == 1:
-            found = results_table.collect(plan, wish.out / name, wish.data_dir, shown.training)
-        else:
-            found = results_table.collect_in_parallel(
-                plan, wish.out / name, wish.data_dir, wish.jobs, shown.counting("runs")
+            ended = execute_all(
+                requests, results, wish.data_dir, lambda place: shown.training(plan[place].title)
             )
+        else:
+            ended = execute_in_parallel(
+                requests, results, wish.data_dir, wish.jobs, shown.counting("runs")
+            )
+        found = table_of(plan, ended)
     title = "The paper's results table (5.3) beside ours"
     page = render_results_table(
         found.rows,
@@ -67,7 +74,7 @@ def _results_table(wish: Wish) -> dict[str, object]:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts=found.verdicts,
         protocol=found.protocol,
-        sources=[Source(wish.command("results-table"), runs.commit(), str(wish.out / name))],
+        sources=[Source(wish.command("results-table"), runs.commit(), str(results))],
     )
     verdicts = "".join(f"\n{data}: {words}\n" for data, words in found.verdicts.items())
     text = results_markdown(found.rows) + verdicts

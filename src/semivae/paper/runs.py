@@ -1,15 +1,19 @@
-"""One training run of an experiment, and its result as a file that is never computed twice."""
+"""The training runs of an experiment, each result a file that is never computed twice."""
 
 import dataclasses
 import hashlib
 import json
+import os
 import platform
 import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import Parallel, delayed
 
 from semivae import runs
 from semivae.config import to_plain
@@ -136,3 +140,48 @@ def execute(
     write_text(path, json.dumps(asdict(result), indent=1) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+def execute_all(
+    requests: Sequence[runs.Request],
+    results: Path,
+    data_dir: Path | None,
+    hooks: Callable[[int], Hooks],
+) -> Iterator[RunResult]:
+    """One run after another, each result as it ends; `hooks` is called with a run's place in the
+    list before it is trained or read."""
+    for place, request in enumerate(requests):
+        yield execute(request, results, data_dir, hooks(place))
+
+
+def execute_in_parallel(
+    requests: Sequence[runs.Request],
+    results: Path,
+    data_dir: Path | None,
+    jobs: int,
+    on_run: Callable[[int, int], None],
+) -> Iterator[RunResult]:
+    """The same results with `jobs` runs at a time, each on its share of the cores.
+
+    joblib starts them: its Dask backend spreads them over the machines of a cluster.
+    `on_run` receives how many runs have ended, and of how many.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    ended = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_execute_alone)(request, results.resolve(), data_dir, threads)
+        for request in requests
+    )
+    with warnings.catch_warnings():
+        # joblib replaces a process whose memory has grown, as that of one that trains has.
+        warnings.filterwarnings("ignore", message="A worker stopped")
+        for number, result in enumerate(ended, start=1):
+            on_run(number, len(requests))
+            yield result
+
+
+def _execute_alone(
+    request: runs.Request, results: Path, data_dir: Path | None, threads: int
+) -> RunResult:
+    """A run in a process of its own; what it would say on the way goes unsaid."""
+    torch.set_num_threads(threads)
+    return execute(request, results, data_dir, Hooks())
