@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from semivae.distributions import full_precision
+from semivae.upconv import UpConv2d
 
 Shape = tuple[int, ...]
 
@@ -171,10 +172,7 @@ def _upsampling(event: Shape, channels: tuple[int, ...]) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for i, after in enumerate(outputs):
         padding = (heights[i + 1] - 2 * heights[i] + 1, widths[i + 1] - 2 * widths[i] + 1)
-        convolution = nn.ConvTranspose2d(
-            channels[i], after, 3, stride=2, padding=1, output_padding=padding
-        )
-        layers += [convolution, nn.ReLU()]
+        layers += [UpConv2d(channels[i], after, padding), nn.ReLU()]
     return layers[:-1]  # no activation on the output: it is a mean or a logit
 
 

@@ -123,7 +123,8 @@ def _facts(module: nn.Module, inputs: tuple[Any, ...], output: Float[Tensor, "M 
         activation="none",
     )
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        name = type(module).__name__.replace("2d", "2D")
+        kind = nn.ConvTranspose2d if isinstance(module, nn.ConvTranspose2d) else nn.Conv2d
+        name = kind.__name__.replace("2d", "2D")
         kernel = "x".join(map(str, module.kernel_size))
         stride, padding = _side(module.stride), _side(module.padding)
         facts = facts._replace(type=name, kernel=kernel, stride=stride, padding=padding)
