@@ -1,10 +1,10 @@
-"""Unlabeled rows per second: our training loop beside a textbook one, on the same network.
+"""Unlabeled rows per second: our training loop beside a textbook one, Pyro, and the floor.
 
 `python -m benchmarks.speed` times every contestant in turn, again and again, so that whatever else
 the machine does meets them all alike; a ratio is taken within each repetition before the median.
-The images have MNIST's shape and show a pattern per class under noise: the time of a step does not
-depend on what they show, but for the pruned sum, which is cheap where the classifier is sure; it
-is timed after some training, as most of a run is.
+The images show a pattern per class under noise: the time of a step does not depend on what they
+show, but for the pruned sum, which is cheap where the classifier is sure; it is timed after some
+training, as most of a run is.
 """
 
 import argparse
@@ -14,148 +14,178 @@ import platform
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import TensorDataset
 
 from benchmarks import textbook
-from semivae.data.batches import SemiSupervisedBatches
-from semivae.data.scaling import pixels
-from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
-from semivae.models.networks import PaperCNN
-from semivae.models.specs import Bernoulli, Factorized, M2Spec
-from semivae.objectives import equation_8
-from semivae.optimizers import Adam
+from benchmarks.contestants import (
+    SEED,
+    Bare,
+    Case,
+    Contestant,
+    OurPrediction,
+    Ours,
+    Rows,
+    TextbookPrediction,
+    synthetic_rows,
+)
+from benchmarks.floor import Floor, bandwidth, floor
+from benchmarks.with_pyro import WithPyro
+from semivae.labels import Enumerated, Pruned, Relaxed
+from semivae.models.networks import KingmaMLP, PaperCNN
 from semivae.runs import commit
-from semivae.training import Training, fit
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
-CLASSES = 10
-SEED = 0
-SURE_AFTER = 100  # steps on the synthetic rows
-
-
-class Contestant(Protocol):
-    """A training loop that can be stopped and continued."""
-
-    @property
-    def name(self) -> str:
-        """What the printed table and the result file call it."""
-
-    def run(self, steps: int) -> int:
-        """Train for so many steps; returns the number of unlabeled rows consumed."""
-
-
-class Rows(NamedTuple):
-    """What every contestant trains on, as a reader of image files returns it."""
-
-    labeled_x: torch.Tensor  # (N_l, C, H, W), uint8
-    labeled_y: torch.Tensor  # (N_l,), int64
-    unlabeled_x: torch.Tensor  # (N_u, C, H, W), uint8
+MNIST, CIFAR10 = (1, 28, 28), (3, 32, 32)
+CASES = (
+    Case("paper's CNN, MNIST", MNIST, 10, textbook.convolutional, PaperCNN()),
+    Case("paper's CNN, CIFAR-10", CIFAR10, 10, textbook.convolutional, PaperCNN()),
+    Case("Kingma's MLP, MNIST", MNIST, 10, textbook.perceptron, KingmaMLP()),
+    Case("paper's CNN, 100 classes", MNIST, 100, textbook.convolutional, PaperCNN()),
+    Case("Kingma's MLP, 100 classes", MNIST, 100, textbook.perceptron, KingmaMLP()),
+)
+TEXTBOOK, PYRO = "textbook", "Pyro"
+EXACT, EXACT_FLOAT32 = "semivae, exact", "semivae, exact, float32"
+PRUNED, GUMBEL = "semivae, pruned, once sure", "semivae, Gumbel-Softmax"
+BARE = "forward, backward and optimizer of semivae, pruned"
+TEXTBOOK_PREDICTION, PREDICTION = "textbook, prediction", "semivae, prediction"
 
 
 class Plan(NamedTuple):
     """How long to measure."""
 
-    warm_up: int  # steps of each contestant before the first timing
-    steps: int  # steps of one timing
+    seconds: float  # of one timing, in whole steps
     repetitions: int
+    sure_after: int  # steps of the pruned sum before it is timed
+    rows: int  # unlabeled ones
 
 
-FULL = Plan(warm_up=10, steps=40, repetitions=9)
-QUICK = Plan(warm_up=2, steps=8, repetitions=3)
+FULL = Plan(seconds=1.0, repetitions=5, sure_after=100, rows=60_000)
+QUICK = Plan(seconds=0.05, repetitions=2, sure_after=2, rows=6_000)
 
 
-def synthetic_rows(n_labeled: int, n_unlabeled: int) -> Rows:
-    """A pattern per class, half covered by noise, of MNIST's shape; classes are balanced."""
-    generator = torch.Generator().manual_seed(SEED)
+def contestants(case: Case, rows: Rows, plan: Plan) -> dict[str, Contestant]:
+    """The textbook loop in the faster of the two ways to write its sum, Pyro, and ours: the exact
+    sum in the precision of the textbook and as shipped, its unbiased estimate, which `auto` takes
+    for many rows, and Gumbel-Softmax, which is biased."""
+    labeled, unlabeled = rows.as_floats()
 
-    def noise(n: int) -> torch.Tensor:
-        return torch.randint(128, (n, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    def network() -> textbook.M2:
+        torch.manual_seed(SEED)
+        return textbook.M2(case.textbook(case.image, case.classes), case.classes)
 
-    patterns = noise(CLASSES)
-    labeled_y, unlabeled_y = (torch.arange(n) % CLASSES for n in (n_labeled, n_unlabeled))
-    return Rows(
-        patterns[labeled_y] + noise(n_labeled),
-        labeled_y,
-        patterns[unlabeled_y] + noise(n_unlabeled),
-    )
-
-
-def textbook_contestants(rows: Rows) -> list[Contestant]:
-    """Both ways to write the sum over the classes."""
-    # As in a tutorial: the whole data set becomes float once, outside what is timed.
-    labeled = TensorDataset(rows.labeled_x / 255.0, rows.labeled_y)
-    unlabeled = TensorDataset(rows.unlabeled_x / 255.0)
-    ways = {
-        "textbook, a pass per class": textbook.one_pass_per_class,
-        "textbook, repeated rows": textbook.one_pass_of_repeated_rows,
-    }
-    return [textbook.Textbook(name, way, labeled, unlabeled) for name, way in ways.items()]
-
-
-class Ours:
-    """The bound of semivae on the same network, through its own training loop."""
-
-    def __init__(self, name: str, rows: Rows, labels: LabelRule, bfloat16: bool) -> None:
-        self.name, self.labels = name, labels
-        self.training = Training(epochs=1, optimizer=Adam(1e-3), bfloat16=bfloat16)
-        unlabeled = torch.full((len(rows.unlabeled_x),), -1)
-        self.batches = SemiSupervisedBatches(
-            torch.cat([rows.labeled_x, rows.unlabeled_x]).numpy(),
-            torch.cat([rows.labeled_y, unlabeled]).numpy(),
-            CLASSES,
-            pixels(255),
-            self.training.labeled_rows,
-            self.training.unlabeled_rows,
-            SEED,
-        )
-        spec = M2Spec(PaperCNN(), Factorized(), Bernoulli())
-        self.model = spec.build(rows.labeled_x.shape[1:], torch.zeros(CLASSES), SEED)
-
-    def run(self, steps: int) -> int:
-        """Starts the loop anew on the same weights, so that its set-up is in the time."""
-        objective = equation_8(alpha=textbook.ALPHA, labels=self.labels)
-        fit(self.model, objective, self.batches, self.training, SEED, stop_after=steps)
-        return sum(len(self.batches.unlabeled_at(step)) for step in range(steps))
-
-
-def our_contestants(rows: Rows) -> list[Contestant]:
-    """The exact sum with the precision of the textbook loop and as shipped; then its unbiased
-    estimate, which `auto` takes for many rows, and Gumbel-Softmax, which is biased."""
-    sure = Ours("semivae, pruned, once sure", rows, Pruned(), bfloat16=True)
-    sure.run(SURE_AFTER)
-    return [
-        Ours("semivae, exact, float32", rows, Enumerated(), bfloat16=False),
-        Ours("semivae, exact", rows, Enumerated(), bfloat16=True),
-        sure,
-        Ours("semivae, Gumbel-Softmax", rows, Relaxed(), bfloat16=True),
+    ways = [
+        textbook.Textbook(network(), way, labeled, unlabeled)
+        for way in (textbook.one_pass_per_class, textbook.one_pass_of_repeated_rows)
     ]
+    sure = Ours(case, rows, Pruned(), bfloat16=True)
+    sure.run(plan.sure_after)
+    return {
+        TEXTBOOK: min(ways, key=seconds_per_step),
+        PYRO: WithPyro(network(), labeled, unlabeled),
+        EXACT_FLOAT32: Ours(case, rows, Enumerated(), bfloat16=False),
+        EXACT: Ours(case, rows, Enumerated(), bfloat16=True),
+        PRUNED: sure,
+        BARE: Bare(sure),
+        GUMBEL: Ours(case, rows, Relaxed(), bfloat16=True),
+    }
 
 
-def measure(contestants: list[Contestant], plan: Plan) -> dict[str, list[float]]:
-    """Unlabeled rows per second of each contestant, one number per repetition."""
-    for contestant in contestants:
-        contestant.run(plan.warm_up)
-    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+def seconds_per_step(contestant: Contestant) -> float:
+    """Of one step after the first, or of more if they are short."""
+    contestant.run(1)
+    steps, seconds = 1, 0.0
+    while seconds < 0.1:
+        start = time.perf_counter()
+        contestant.run(steps)
+        seconds = time.perf_counter() - start
+        per_step = seconds / steps
+        steps *= 4
+    return per_step
+
+
+def measure(entrants: Mapping[str, Contestant], plan: Plan) -> dict[str, list[float]]:
+    """Rows per second of each contestant, one number per repetition."""
+    steps = {
+        name: min(40, max(1, round(plan.seconds / seconds_per_step(entrant))))
+        for name, entrant in entrants.items()
+    }
+    rates: dict[str, list[float]] = {name: [] for name in entrants}
+    names = list(entrants)
     for repetition in range(plan.repetitions):
         # Each goes first in turn: the first one may find the processor cooler than the last.
-        first = repetition % len(contestants)
-        for contestant in contestants[first:] + contestants[:first]:
+        first = repetition % len(names)
+        for name in names[first:] + names[:first]:
             start = time.perf_counter()
-            rows = contestant.run(plan.steps)
-            rates[contestant.name].append(rows / (time.perf_counter() - start))
+            rows = entrants[name].run(steps[name])
+            rates[name].append(rows / (time.perf_counter() - start))
     return rates
 
 
-def ratios(rates: dict[str, list[float]], reference: str) -> dict[str, float]:
+def ratios(rates: Mapping[str, list[float]], reference: str) -> dict[str, float]:
     """How many times as fast as `reference` each is: the median over repetitions."""
     return {
         name: statistics.median(a / b for a, b in zip(own, rates[reference], strict=True))
         for name, own in rates.items()
     }
+
+
+def floors(entrants: Mapping[str, Contestant], rate: float) -> dict[str, Floor]:
+    """The floors of our exact and pruned step, from one step of each."""
+    threads = torch.get_num_threads()
+    found = {}
+    for name in (EXACT, PRUNED):
+        ours = entrants[name]
+        assert isinstance(ours, Ours)
+        weights = sum(weight.numel() for weight in ours.model.parameters())
+        found[name] = floor(lambda ours=ours: ours.run(1), weights, threads, rate)  # type: ignore[misc]
+    return found
+
+
+def case_result(case: Case, plan: Plan, rate: float) -> dict[str, Any]:
+    """All that is measured of one case."""
+    rows = synthetic_rows(case, plan.rows)
+    entrants = contestants(case, rows, plan)
+    rates = measure(entrants, plan)
+    predictors: dict[str, Contestant] = {
+        TEXTBOOK_PREDICTION: TextbookPrediction(case, rows),
+        PREDICTION: OurPrediction(case, rows),
+    }
+    predicted = measure(predictors, plan)
+    bounds = floors(entrants, rate)
+    ours = predictors[PREDICTION]
+    bounds[PREDICTION] = floor(lambda: ours.run(1), 0, torch.get_num_threads(), rate)
+    rows_of = {EXACT: textbook.BATCH, PRUNED: textbook.BATCH, PREDICTION: plan.rows}
+    medians = {name: statistics.median(own) for name, own in (rates | predicted).items()}
+    return {
+        "rows_per_second": {
+            name: {"median": round(medians[name], 1), "all": [round(each, 1) for each in own]}
+            for name, own in (rates | predicted).items()
+        },
+        "times_as_fast_as_textbook": rounded(
+            ratios(rates, TEXTBOOK) | ratios(predicted, TEXTBOOK_PREDICTION)
+        ),
+        "share_of_the_floor": {
+            name: round(bound.seconds / (rows_of[name] / medians[name]), 3)
+            for name, bound in bounds.items()
+        },
+        "overhead": round(1 / ratios(rates, BARE)[PRUNED] - 1, 3),
+        "floor": {
+            name: {
+                "gigaflops": round(bound.flops / 1e9, 3),
+                "arithmetic_ms": round(1e3 * bound.arithmetic, 2),
+                "optimizer_ms": round(1e3 * bound.optimizer, 2),
+            }
+            for name, bound in bounds.items()
+        },
+    }
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in values.items()}
 
 
 def machine() -> dict[str, object]:
@@ -172,6 +202,20 @@ def machine() -> dict[str, object]:
     }
 
 
+def markdown(result: Mapping[str, Any]) -> str:
+    """The table of the documentation: times as fast as the textbook loop."""
+    columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION)
+    head = ["", *(name.removeprefix("semivae, ") for name in columns)]
+    head += ["floor, exact", "floor, pruned", "floor, prediction", "overhead"]
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for name, case in result["cases"].items():
+        times, shares = case["times_as_fast_as_textbook"], case["share_of_the_floor"]
+        cells = [f"{times[column]:.2f}" for column in columns]
+        cells += [f"{shares[column]:.0%}" for column in (EXACT, PRUNED, PREDICTION)]
+        lines.append(f"| {name} | " + " | ".join([*cells, f"{case['overhead']:.1%}"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--threads", type=int, help="of PyTorch (default: its own choice)")
@@ -182,36 +226,25 @@ def main(arguments: list[str]) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(SEED)
-
     plan = QUICK if options.quick else FULL
-    rows = synthetic_rows(n_labeled=1_000, n_unlabeled=6_000 if options.quick else 59_000)
-    textbooks, ours = textbook_contestants(rows), our_contestants(rows)
-    rates = measure([*textbooks, *ours], plan)
-    medians = {name: statistics.median(own) for name, own in rates.items()}
-    # The user would keep the faster way, so that one counts.
-    reference = max((contestant.name for contestant in textbooks), key=lambda name: medians[name])
-    times_as_fast = ratios(rates, reference)
-
-    for name, median in medians.items():
-        low, high = min(rates[name]), max(rates[name])
-        spread = f"{low:,.0f} to {high:,.0f}"
-        print(f"{name:32} {median:8,.0f} rows/s ({spread}) {times_as_fast[name]:6.2f} x")
-    print(f"median of {plan.repetitions} x {plan.steps} steps; 1.00 x is {reference!r}")
-    if options.quick:
-        return
+    rate = bandwidth()
+    cases = {}
+    for case in CASES:
+        started = time.monotonic()
+        cases[case.name] = case_result(case, plan, rate)
+        print(f"{case.name}: {time.monotonic() - started:.0f} s", flush=True)
     result = {
         "command": " ".join(["python -m benchmarks.speed", *arguments]),
         "commit": commit(),
         "machine": machine(),
         "plan": plan._asdict(),
         "batch": {"labeled": textbook.BATCH, "unlabeled": textbook.BATCH},
-        "unlabeled_rows_per_second": {
-            name: {"median": round(medians[name], 1), "all": [round(rate, 1) for rate in own]}
-            for name, own in rates.items()
-        },
-        "reference": reference,
-        "times_as_fast": {name: round(ratio, 3) for name, ratio in times_as_fast.items()},
+        "bandwidth_gigabytes_per_second": round(rate / 1e9, 1),
+        "cases": cases,
     }
+    print(markdown(result))
+    if options.quick:
+        return
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written: benchmarks/results/{RESULTS.name}")
