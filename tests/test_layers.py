@@ -69,6 +69,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "jinja2": frozenset({"report"}),
     "pooch": frozenset({"data"}),
     "joblib": frozenset({"paper"}),
+    "filelock": frozenset({"cli"}),
 }
 # Slow to import (0.05 to 0.2 s) and needed only while training.
 ONLY_IN_FUNCTIONS = frozenset({"accelerate"})

@@ -5,14 +5,18 @@ import resource
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from running import Cli
 
 import semivae
 from semivae import runs
 from semivae.cli import main
+from semivae.paper.sides import M2, OPTIMIZED, Side
+from semivae.runs import Request
 
 
 def test_help_answers_at_once() -> None:
@@ -138,3 +142,45 @@ def test_a_reproduction_is_not_started_by_a_launcher(
     ended = cli("reproduce", "architecture", "--out", "here")
     assert ended.code == 2
     assert "with --jobs N" in ended.err
+
+
+def test_two_reproductions_do_not_share_a_folder(cli: Cli) -> None:
+    Path("here").mkdir()
+    with FileLock("here/.lock"):
+        ended = cli("reproduce", "architecture", "--out", "here")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--out here: another `semivae reproduce` is at work there" in ended.err
+    assert not Path("here/architecture.md").exists()
+    assert cli("reproduce", "architecture", "--out", "here").code == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_results_table_is_printed_and_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """A small plan in place of the real one, on digits under the names of the table's rows."""
+    asked: list[tuple[int, bool]] = []
+
+    def plan(seeds: int, quick: bool) -> list[Side]:
+        asked.append((seeds, quick))
+        settings = ("network=mlp", "network.hidden=8", "baseline.epochs=2")
+        m2 = Request("digits", 20, rows=200, epochs=1, objective="equation_8", settings=settings)
+        optimized = replace(m2, objective=None, baseline=False)
+        return [Side("mnist", M2, m2), Side("mnist", OPTIMIZED, optimized)]
+
+    monkeypatch.setattr("semivae.paper.sides.planned", plan)
+    command = ("reproduce", "results-table", "--quick", "--out", "here", "--jobs", str(jobs))
+    ended = cli(*command)
+    assert ended.code == 0
+    assert asked == [(1, True)]
+    table = Path("here/results-table-quick.md").read_text()
+    assert table.count("| MNIST |") == 3
+    assert "one seed allows no verdict" in table
+    assert ended.out.startswith(table.split("\n\n", 1)[1])
+    assert "Supervised" in Path("here/results-table-quick.html").read_text().title()
+    assert Path("here/results-table-quick.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(Path("here/results-table-quick").glob("*.json"))) == 2
+    again = cli(*command, "--json").json["results-table"]
+    assert [run["request"]["data"] for run in again["runs"]] == ["digits", "digits"]
+    assert set(again["verdicts"]) == {"MNIST"}
+    assert "test set" in again["protocol"]

@@ -1,7 +1,8 @@
 """`semivae reproduce`: the paper's tables and figures, its numbers beside ours."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,16 +133,17 @@ def reproduce(
     wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick, jobs)
     _make_sure_of(out)
     results: dict[str, object] = {}
-    for name in wanted:
-        try:
-            with told_warnings():
-                result = PIECES[name](wish)
-        except KeyboardInterrupt:
-            raise StoppedError("stopped: the same command goes on where it was") from None
-        text = result.pop("text")
-        results[name] = result
-        if not as_json:
-            show(f"{text}\nwritten: {', '.join(cast(list[str], result['written']))}")
+    with _alone_in(out):
+        for name in wanted:
+            try:
+                with told_warnings():
+                    result = PIECES[name](wish)
+            except KeyboardInterrupt:
+                raise StoppedError("stopped: the same command goes on where it was") from None
+            text = result.pop("text")
+            results[name] = result
+            if not as_json:
+                show(f"{text}\nwritten: {', '.join(cast(list[str], result['written']))}")
     if as_json:
         show_json(results)
 
@@ -166,6 +168,21 @@ def _make_sure_of(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"--out {folder} cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keeps a second `reproduce` out, which would train the same runs in the same files."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(
+            f"--out {folder}: another `semivae reproduce` is at work there; let it end, or give "
+            "another folder"
+        ) from None
 
 
 def _written(path: Path, content: bytes) -> Path:
