@@ -9,8 +9,6 @@ training, as most of a run is.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -33,6 +31,7 @@ from benchmarks.contestants import (
     synthetic_rows,
 )
 from benchmarks.floor import Floor, bandwidth, floor
+from benchmarks.timing import machine, measure_in_turn, ratios, seconds_per_step
 from benchmarks.with_pyro import WithPyro
 from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP, PaperCNN
@@ -94,45 +93,6 @@ def contestants(case: Case, rows: Rows, plan: Plan) -> dict[str, Contestant]:
     }
 
 
-def seconds_per_step(contestant: Contestant) -> float:
-    """Of one step after the first, or of more if they are short."""
-    contestant.run(1)
-    steps, seconds = 1, 0.0
-    while seconds < 0.1:
-        start = time.perf_counter()
-        contestant.run(steps)
-        seconds = time.perf_counter() - start
-        per_step = seconds / steps
-        steps *= 4
-    return per_step
-
-
-def measure(entrants: Mapping[str, Contestant], plan: Plan) -> dict[str, list[float]]:
-    """Rows per second of each contestant, one number per repetition."""
-    steps = {
-        name: min(40, max(1, round(plan.seconds / seconds_per_step(entrant))))
-        for name, entrant in entrants.items()
-    }
-    rates: dict[str, list[float]] = {name: [] for name in entrants}
-    names = list(entrants)
-    for repetition in range(plan.repetitions):
-        # Each goes first in turn: the first one may find the processor cooler than the last.
-        first = repetition % len(names)
-        for name in names[first:] + names[:first]:
-            start = time.perf_counter()
-            rows = entrants[name].run(steps[name])
-            rates[name].append(rows / (time.perf_counter() - start))
-    return rates
-
-
-def ratios(rates: Mapping[str, list[float]], reference: str) -> dict[str, float]:
-    """How many times as fast as `reference` each is: the median over repetitions."""
-    return {
-        name: statistics.median(a / b for a, b in zip(own, rates[reference], strict=True))
-        for name, own in rates.items()
-    }
-
-
 def floors(entrants: Mapping[str, Contestant], rate: float) -> dict[str, Floor]:
     """The floors of our exact and pruned step, from one step of each."""
     threads = torch.get_num_threads()
@@ -149,12 +109,12 @@ def case_result(case: Case, plan: Plan, rate: float) -> dict[str, Any]:
     """All that is measured of one case."""
     rows = synthetic_rows(case, plan.rows)
     entrants = contestants(case, rows, plan)
-    rates = measure(entrants, plan)
+    rates = measure_in_turn(entrants, plan.seconds, plan.repetitions)
     predictors: dict[str, Contestant] = {
         TEXTBOOK_PREDICTION: TextbookPrediction(case, rows),
         PREDICTION: OurPrediction(case, rows),
     }
-    predicted = measure(predictors, plan)
+    predicted = measure_in_turn(predictors, plan.seconds, plan.repetitions)
     bounds = floors(entrants, rate)
     ours = predictors[PREDICTION]
     bounds[PREDICTION] = floor(lambda: ours.run(1), 0, torch.get_num_threads(), rate)
@@ -186,20 +146,6 @@ def case_result(case: Case, plan: Plan, rate: float) -> dict[str, Any]:
 
 def rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
-
-
-def machine() -> dict[str, object]:
-    """What the numbers depend on, and nothing that tells whose machine it is."""
-    capabilities = torch.cpu.get_capabilities()
-    bfloat16 = any(has for name, has in capabilities.items() if name.endswith("bf16"))
-    return {
-        "architecture": platform.machine(),
-        "cpu_count": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "bfloat16_instructions": bfloat16,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
 
 
 def markdown(result: Mapping[str, Any]) -> str:
