@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from semivae.data import arrays
 from semivae.data.scaling import Scaling, pixels, standardize
+from semivae.errors import InputError
 
 
 def test_pixels_map_0_to_0_and_the_largest_to_1() -> None:
@@ -55,3 +57,18 @@ def test_undo_is_the_inverse(scaling: Scaling) -> None:
 def test_a_scaling_that_was_fitted_is_applied_unchanged_to_other_rows() -> None:
     scaling = standardize(np.array([[0.0], [2.0]]))
     assert scaling.apply(torch.tensor([[101.0]])).tolist() == [[100.0]]
+
+
+def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory-mapped table is read a block at a time, twice."""
+    x = np.random.default_rng(1).normal([5.0, -300.0], [0.1, 40.0], (501, 2))
+    whole = standardize(x)
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 10 * x[0].nbytes)
+    torch.testing.assert_close(standardize(x), whole)
+    np.testing.assert_allclose(whole.shift, x.mean(0))
+    np.testing.assert_allclose(whole.scale, x.std(0))
+
+
+def test_values_beyond_squaring_are_refused_by_column() -> None:
+    with pytest.raises(InputError, match="column 1 of X holds values too large"):
+        standardize(np.array([[1.0, 1e200], [2.0, -1e200]]))

@@ -4,12 +4,14 @@ The data keep their dtype and their place: they are neither copied nor converted
 is memory-mapped stays so, and uint8 images stay uint8 until a batch of them reaches the device.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Num
 
 from semivae.errors import InputError
 
-BLOCK_BYTES = 1 << 24  # rows are searched for NaN in blocks of this size, to keep memory flat
+BLOCK_BYTES = 1 << 24
 CHANNELS = (1, 3)  # the numbers of channels that say by themselves which axis they are on
 
 
@@ -51,6 +53,14 @@ def check_features(
     return np.moveaxis(array, 3, 1) if _is_channels_last(array.shape, channels_last) else array
 
 
+def row_blocks(array: Num[np.ndarray, "N ..."]) -> Iterator[tuple[int, Num[np.ndarray, "M ..."]]]:
+    """Blocks of rows with the number of their first row: what is computed on one at a time needs
+    no memory for the rest of an array that is memory-mapped."""
+    step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        yield start, array[start : start + step]
+
+
 def _numeric(X: object) -> Num[np.ndarray, "..."]:
     """X as a dense array of numbers; a view of it if it is an array."""
     if hasattr(X, "toarray"):
@@ -82,11 +92,9 @@ def _numeric(X: object) -> Num[np.ndarray, "..."]:
 def _check_finite(array: Num[np.ndarray, "N ..."]) -> None:
     if array.dtype.kind != "f":
         return
-    step = max(1, BLOCK_BYTES // array[0].nbytes)
     n_nan = n_infinite = 0
     first_row: int | None = None
-    for start in range(0, len(array), step):
-        block = array[start : start + step]
+    for start, block in row_blocks(array):
         finite = np.isfinite(block)
         if finite.all():
             continue

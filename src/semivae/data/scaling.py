@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from semivae.data.arrays import row_blocks
+from semivae.errors import InputError
+
 
 class Scaling(NamedTuple):
     """(x - shift) / scale; both () for images, or (D,) per column of a table."""
@@ -32,8 +35,19 @@ def pixels(largest: float) -> Scaling:
 
 def standardize(x: np.ndarray) -> Scaling:
     """Mean 0 and standard deviation 1 per column of x (N, D); a constant column is only
-    shifted."""
-    mean = np.asarray(x.mean(0, dtype=np.float64))
-    deviation = np.asarray(x.std(0, dtype=np.float64))
+    shifted.
+
+    Raises `InputError` for a column whose values are too large for their squares.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(block.sum(0, dtype=np.float64) for _, block in row_blocks(x)) / len(x)
+        squares = (np.square(block - mean).sum(0) for _, block in row_blocks(x))
+        deviation = np.sqrt(sum(squares) / len(x))
+    beyond = np.flatnonzero(~np.isfinite(deviation))
+    if len(beyond):
+        raise InputError(
+            f"column {beyond[0]} of X holds values too large to be standardized (beyond 1e150 or "
+            "so): divide it by a constant"
+        )
     deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0
     return Scaling(torch.tensor(mean), torch.tensor(deviation))

@@ -1,0 +1,130 @@
+"""How time and memory grow with rows, classes, latent size and processes.
+
+`python -m benchmarks.growth` times Kingma's MLP on MNIST's shape, each point in a process of its
+own, whose peak memory is then its own, and fits an exponent to each curve: time ~ size^exponent.
+The pruned sum is timed after some training, when the classifier is sure, as most of a run is.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import textbook
+from benchmarks.contestants import Case, Ours, synthetic_rows
+from benchmarks.timing import machine, seconds_per_step
+from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
+from semivae.models.networks import KingmaMLP
+from semivae.processes import is_main
+from semivae.runs import commit
+
+RESULTS = Path(__file__).parent / "results" / "growth.json"
+RULES: dict[str, LabelRule] = {
+    "exact": Enumerated(),
+    "pruned, once sure": Pruned(),
+    "Gumbel-Softmax": Relaxed(),
+}
+SURE_AFTER = 300
+USUAL = {"rows": 10_000, "classes": 10, "latent": 50}
+ROWS = (1_000, 10_000, 100_000, 1_000_000)
+CLASSES = (10, 100, 1_000)
+LATENT = (10, 50, 250, 1_000)
+
+
+def point(rule: str, rows: int, classes: int, latent: int, epoch: bool) -> dict[str, float]:
+    """Step time, time of an epoch (a whole one if `epoch`, else its steps times the step time),
+    and peak memory of this process."""
+    network = KingmaMLP(latent=latent)
+    case = Case("", (1, 28, 28), classes, textbook.perceptron, network)
+    ours = Ours(case, synthetic_rows(case, rows), RULES[rule], bfloat16=True)
+    steps = ours.batches.steps_per_epoch
+    if rule.startswith("pruned"):
+        for _ in range(-(-SURE_AFTER // steps)):
+            ours.run(min(steps, SURE_AFTER))
+    step = statistics.median(seconds_per_step(ours) for _ in range(5))
+    seconds = step * steps
+    if epoch:
+        start = time.perf_counter()
+        ours.run(steps)
+        seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"step_ms": 1e3 * step, "epoch_seconds": seconds, "peak_megabytes": peak / 1e6}
+
+
+def in_processes(wanted: dict[str, Any], processes: int = 1, threads: int = 0) -> dict[str, float]:
+    """The point, measured in one process of its own or in several that train as one, each with so
+    many threads (0: PyTorch's own choice)."""
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m"]
+    command = [sys.executable, "-m", *(launcher if processes > 1 else []), "benchmarks.growth"]
+    environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    out = subprocess.run(
+        [*command, "--point", json.dumps(wanted)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    found: dict[str, float] = json.loads(out)
+    print(wanted, processes, threads, {k: round(v, 2) for k, v in found.items()}, flush=True)
+    return found
+
+
+def exponent(sizes: list[int], values: list[float]) -> float:
+    """The slope of the line through the points on logarithmic axes, by least squares."""
+    x, y = ([math.log(each) for each in side] for side in (sizes, values))
+    return statistics.linear_regression(x, y).slope
+
+
+def curve(axis: str, sizes: tuple[int, ...], rule: str, measure: str) -> dict[str, Any]:
+    """One curve: a point per size, and the exponents of `measure` and of peak memory."""
+    points = [
+        in_processes(USUAL | {axis: size, "rule": rule, "epoch": measure == "epoch_seconds"})
+        for size in sizes
+    ]
+    exponents = {
+        name: round(exponent(list(sizes), [each[name] for each in points]), 3)
+        for name in (measure, "peak_megabytes")
+    }
+    return {"sizes": sizes, "points": points, "exponents": exponents}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.point is not None:
+        found = point(**options.point)
+        if is_main():
+            print(json.dumps(found))
+        return
+    curves = {
+        "rows": {"Gumbel-Softmax": curve("rows", ROWS, "Gumbel-Softmax", "epoch_seconds")},
+        "classes": {rule: curve("classes", CLASSES, rule, "step_ms") for rule in RULES},
+        "latent": {"exact": curve("latent", LATENT, "exact", "step_ms")},
+    }
+    usual = USUAL | {"rule": "exact", "epoch": False}
+    processes = {
+        f"{count} x {threads} threads": in_processes(usual, count, threads)
+        for count, threads in ((1, 1), (1, 2), (2, 1))
+    }
+    result = {
+        "command": "python -m benchmarks.growth",
+        "commit": commit(),
+        "machine": machine(),
+        "usual": USUAL,
+        "curves": curves,
+        "processes": processes,
+    }
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written: benchmarks/results/{RESULTS.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
