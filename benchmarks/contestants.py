@@ -81,7 +81,7 @@ class Ours:
             torch.cat([rows.labeled_x, rows.unlabeled_x]).numpy(),
             torch.cat([rows.labeled_y, unlabeled]).numpy(),
             case.classes,
-            pixels(255),
+            pixels(255.0),
             self.training.labeled_rows,
             self.training.unlabeled_rows,
             SEED,
@@ -147,7 +147,7 @@ class OurPrediction:
             case.image, torch.zeros(case.classes), SEED
         )
         names = tuple(map(str, range(case.classes)))
-        self.predictor = Predictor(model, pixels(255), names, case.image)
+        self.predictor = Predictor(model, pixels(255.0), names, case.image)
         self.images = rows.unlabeled_x.numpy()
 
     def run(self, steps: int) -> int:

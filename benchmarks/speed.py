@@ -31,6 +31,18 @@ from benchmarks.contestants import (
     synthetic_rows,
 )
 from benchmarks.floor import Floor, bandwidth, floor
+from benchmarks.tables import (
+    BARE,
+    EXACT,
+    EXACT_FLOAT32,
+    GUMBEL,
+    PREDICTION,
+    PRUNED,
+    PYRO,
+    TEXTBOOK,
+    TEXTBOOK_PREDICTION,
+    speed_table,
+)
 from benchmarks.timing import machine, measure_in_turn, ratios, seconds_per_step
 from benchmarks.with_pyro import WithPyro
 from semivae.labels import Enumerated, Pruned, Relaxed
@@ -46,11 +58,6 @@ CASES = (
     Case("paper's CNN, 100 classes", MNIST, 100, textbook.convolutional, PaperCNN()),
     Case("Kingma's MLP, 100 classes", MNIST, 100, textbook.perceptron, KingmaMLP()),
 )
-TEXTBOOK, PYRO = "textbook", "Pyro"
-EXACT, EXACT_FLOAT32 = "semivae, exact", "semivae, exact, float32"
-PRUNED, GUMBEL = "semivae, pruned, once sure", "semivae, Gumbel-Softmax"
-BARE = "forward, backward and optimizer of semivae, pruned"
-TEXTBOOK_PREDICTION, PREDICTION = "textbook, prediction", "semivae, prediction"
 
 
 class Plan(NamedTuple):
@@ -148,20 +155,6 @@ def rounded(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
 
 
-def markdown(result: Mapping[str, Any]) -> str:
-    """The table of the documentation: times as fast as the textbook loop."""
-    columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION)
-    head = ["", *(name.removeprefix("semivae, ") for name in columns)]
-    head += ["floor, exact", "floor, pruned", "floor, prediction", "overhead"]
-    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
-    for name, case in result["cases"].items():
-        times, shares = case["times_as_fast_as_textbook"], case["share_of_the_floor"]
-        cells = [f"{times[column]:.2f}" for column in columns]
-        cells += [f"{shares[column]:.0%}" for column in (EXACT, PRUNED, PREDICTION)]
-        lines.append(f"| {name} | " + " | ".join([*cells, f"{case['overhead']:.1%}"]) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--threads", type=int, help="of PyTorch (default: its own choice)")
@@ -188,7 +181,7 @@ def main(arguments: list[str]) -> None:
         "bandwidth_gigabytes_per_second": round(rate / 1e9, 1),
         "cases": cases,
     }
-    print(markdown(result))
+    print(speed_table(result))
     if options.quick:
         return
     RESULTS.parent.mkdir(exist_ok=True)

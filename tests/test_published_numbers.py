@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 
 import pytest
+from benchmarks import tables
 
 from semivae.paper.results_table import Collected, read
 from semivae.recipes import RECIPES, Reached
@@ -51,3 +52,10 @@ def test_what_a_recipe_reached_is_in_the_result_files(
     assert round(statistics.stdev(accuracies) / len(runs) ** 0.5, 2) == row.standard_error
     minutes = statistics.mean(run.summary["train_seconds"] for run in runs) / 60
     assert round(minutes, 1) == row.minutes
+
+
+def test_the_page_on_performance_prints_the_tables_of_the_result_files() -> None:
+    page = tables.PAGE.read_text(encoding="utf-8")
+    for name in tables.SECTIONS:
+        assert page.count(f"<!-- {name} -->") == page.count(f"<!-- end of {name} -->") == 1
+    assert tables.rendered(page) == page

@@ -1,0 +1,99 @@
+"""The tables of docs/performance.md, made of the result files: `python -m benchmarks.tables`."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+TEXTBOOK, PYRO = "textbook", "Pyro"
+EXACT, EXACT_FLOAT32 = "semivae, exact", "semivae, exact, float32"
+PRUNED, GUMBEL = "semivae, pruned, once sure", "semivae, Gumbel-Softmax"
+BARE = "forward, backward and optimizer of semivae, pruned"
+TEXTBOOK_PREDICTION, PREDICTION = "textbook, prediction", "semivae, prediction"
+
+Json = Mapping[str, Any]
+
+
+def _rows(head: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
+
+
+def speed_table(result: Json) -> str:
+    """Per case: times the textbook loop, shares of the floor, overhead."""
+    columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION)
+    head = ["", *(name.removeprefix("semivae, ") for name in columns)]
+    head += ["floor, exact", "floor, pruned", "floor, prediction", "overhead"]
+    lines = []
+    for name, case in result["cases"].items():
+        times, shares = case["times_as_fast_as_textbook"], case["share_of_the_floor"]
+        cells = [f"{times[column]:.2f}" for column in columns]
+        cells += [f"{shares[each]:.0%}" for each in (EXACT, PRUNED, PREDICTION)]
+        lines.append([name, *cells, f"{case['overhead']:.1%}"])
+    return _rows(head, lines)
+
+
+def choices_table(result: Json) -> str:
+    """Step time of each variant over that of the step as shipped."""
+    per_rule = result["step_time_over_shipped"]
+    head = ["step time over that of the step as shipped", *per_rule]
+    names = list(next(iter(per_rule.values())))
+    return _rows(head, [[n, *(f"{per_rule[rule][n]:.2f}" for rule in per_rule)] for n in names])
+
+
+def growth_table(result: Json) -> str:
+    """Each curve's points and its exponents."""
+    lines = []
+    for axis, curves in result["curves"].items():
+        for rule, curve in curves.items():
+            (measure, power), (_, memory) = curve["exponents"].items()
+            unit = {"epoch_seconds": "s", "step_ms": "ms"}[measure]
+            points = zip(curve["sizes"], curve["points"], strict=True)
+            values = ", ".join(f"{size:,}: {each[measure]:.3g} {unit}" for size, each in points)
+            peaks = ", ".join(f"{each['peak_megabytes']:,.0f}" for each in curve["points"])
+            lines.append([f"{axis}, {rule}", values, f"{power:.2f}", peaks, f"{memory:.2f}"])
+    head = ["axis, sum over y", "time of an epoch (rows) or a step", "exponent", "peak MB"]
+    return _rows([*head, "exponent of memory"], lines)
+
+
+def processes_table(result: Json) -> str:
+    """Step time by processes and threads."""
+    lines = [[name, f"{each['step_ms']:.3g} ms"] for name, each in result["processes"].items()]
+    return _rows(["processes", "step, exact sum"], lines)
+
+
+def memory_table(result: Json) -> str:
+    """Anonymous memory with a mapped table of so many gigabytes."""
+    peaks, seconds = result["anonymous_megabytes"], result["seconds"]
+    lines = [
+        [name, f"{peaks[name]:,} MB", f"{seconds[name]:,} s" if name in seconds else "–"]
+        for name in peaks
+    ]
+    return _rows([f"{result['rows']:,} rows, {result['gigabytes']} GB", "peak", "time"], lines)
+
+
+SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
+    "speed": ("speed.json", speed_table),
+    "choices": ("choices.json", choices_table),
+    "growth": ("growth.json", growth_table),
+    "processes": ("growth.json", processes_table),
+    "memory": ("memory.json", memory_table),
+}
+
+
+def rendered(page: str) -> str:
+    """The page with every section between its two markers made anew."""
+    for name, (file, table) in SECTIONS.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        made = table(json.loads((RESULTS / file).read_text(encoding="utf-8")))
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        page = pattern.sub(lambda _, made=made, b=begin, e=end: b + made + e, page)  # type: ignore[misc]
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,106 @@
+"""What is timed side by side is the same: the textbook's loss is ours, and the floor counts what
+it should."""
+
+import torch
+from benchmarks import textbook
+from benchmarks.contestants import Bare, Case, Ours, synthetic_rows
+from benchmarks.floor import Operand, Recorder, floor
+from benchmarks.growth import exponent
+from benchmarks.with_pyro import WithPyro
+from torch.utils.data import TensorDataset
+
+from semivae.labels import Enumerated
+from semivae.models.m2 import M2
+from semivae.models.networks import PaperCNN
+from semivae.streams import LABELED, UNLABELED, StepState
+from semivae.training import Step, step_input
+
+CASE = Case("", (1, 28, 28), 4, textbook.convolutional, PaperCNN())
+
+
+def textbook_of(model: M2) -> textbook.M2:
+    """The textbook's network with the weights of ours."""
+    network = textbook.M2(textbook.convolutional(CASE.image, CASE.classes), CASE.classes)
+    first, rest = model.decoder.first, model.decoder.rest
+    parts = [
+        (network.features, model.trunk),
+        (network.classifier, model.classifier),
+        (network.mean, model.latent.mean),
+        (network.log_variance, model.latent.log_variance),
+    ]
+    for theirs, ours in parts:
+        theirs.load_state_dict(ours.state_dict())
+    joined = torch.cat([first.of_a.weight, first.of_y.weight], 1)
+    height = width = 7  # ours reads its 3136 units as (H, W, C), the textbook as (C, H, W)
+    order = torch.arange(64 * height * width).view(height, width, 64).permute(2, 0, 1).flatten()
+    network.decoder.load_state_dict(
+        {
+            "0.weight": joined,
+            "0.bias": first.of_a.bias,
+            "2.weight": rest[0].weight[order],
+            "2.bias": rest[0].bias[order],
+            "5.weight": rest[3].weight,
+            "5.bias": rest[3].bias,
+            "7.weight": rest[5].weight,
+            "7.bias": rest[5].bias,
+        }
+    )
+    return network
+
+
+def test_the_loops_that_are_timed_minimise_one_loss() -> None:
+    """With q(z|x) almost a point, so that noise plays no part; Pyro takes its KL at a sample, and
+    agrees on average alone."""
+    ours = Ours(CASE, synthetic_rows(CASE, 300), Enumerated(), bfloat16=False)
+    with torch.no_grad():
+        ours.model.latent.log_variance.weight.zero_()
+        ours.model.latent.log_variance.bias.fill_(-12.0)
+    batch, noise = step_input(ours.batches, (LABELED, UNLABELED), 0, 0, torch.device("cpu"))
+    state = StepState(0, 0.0, {})
+    loss = Step(ours.model, ours.objective)(batch, noise, state).loss
+    x_l, y_l = batch[LABELED].x, batch[LABELED].y.argmax(1)
+    x_u = batch[UNLABELED].x
+    network = textbook_of(ours.model)
+    for way in (textbook.one_pass_per_class, textbook.one_pass_of_repeated_rows):
+        theirs = textbook.loss(network, way, x_l, y_l, x_u)
+        torch.testing.assert_close(theirs, loss, rtol=1e-5, atol=0.0)
+    in_pyro = WithPyro(network, TensorDataset(x_l, y_l), TensorDataset(x_u))
+    torch.manual_seed(0)
+    draws = torch.stack([in_pyro.loss(x_l, y_l, x_u).detach() for _ in range(4)])
+    # The KL at a sample of 50 dimensions has deviation 5 nats, over 128 rows and two streams.
+    torch.testing.assert_close(draws.mean(), loss.detach(), rtol=0.0, atol=1.5)
+
+
+def test_our_loops_train_on_the_rows_they_count() -> None:
+    rows = synthetic_rows(CASE, 300)
+    ours = Ours(CASE, rows, Enumerated(), bfloat16=False)
+    assert ours.run(2) == 200  # 300 rows in 3 equal batches
+    before = [weight.clone() for weight in ours.model.parameters()]
+    assert Bare(ours).run(3) == 300
+    assert any(not torch.equal(a, b) for a, b in zip(before, ours.model.parameters(), strict=True))
+
+
+def test_the_floor_counts_products_forward_and_backward() -> None:
+    a, b = torch.randn(6, 5, requires_grad=True), torch.randn(5, 7, requires_grad=True)
+
+    def step() -> None:
+        (a @ b).sum().backward()
+
+    with Recorder() as recorder:
+        step()
+    assert sum(n * operation.flops for operation, n in recorder.calls.items()) == 3 * 2 * 6 * 5 * 7
+    shapes = {
+        tuple(each.shape for each in operation.arguments if isinstance(each, Operand))
+        for operation in recorder.calls
+    }
+    assert ((6, 5), (5, 7)) in shapes
+    found = floor(step, parameters=100, threads=1, rate=1e6)
+    assert found.flops == 3 * 2 * 6 * 5 * 7
+    assert found.optimizer == 100 * 28 / 1e6
+    assert found.seconds == found.arithmetic + found.optimizer
+    assert found.arithmetic > 0
+
+
+def test_an_exponent_is_that_of_the_power_law() -> None:
+    sizes = [10, 100, 1000]
+    assert abs(exponent(sizes, [3.0 * size**1.7 for size in sizes]) - 1.7) < 1e-9
