@@ -76,9 +76,25 @@ def memory_table(result: Json) -> str:
     return _rows([f"{result['rows']:,} rows, {result['gigabytes']} GB", "peak", "time"], lines)
 
 
+def trials_table(result: Json) -> str:
+    """Each change that was tried: what was predicted, what was measured, whether it stayed."""
+    lines = []
+    for trial in result["trials"]:
+        measured = ", ".join(f"{name}: {_times(ms)}" for name, ms in trial["measured_ms"].items())
+        kept = "yes" if trial["kept"] else f"no{': ' + trial['why'] if 'why' in trial else ''}"
+        lines.append([trial["change"], trial["predicted"], measured, kept])
+    return _rows(["change", "predicted", "measured, ms", "kept"], lines)
+
+
+def _times(milliseconds: Any) -> str:
+    several = milliseconds if isinstance(milliseconds, list) else [milliseconds]
+    return ", ".join(f"{each:g}" for each in several)
+
+
 SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "speed": ("speed.json", speed_table),
     "choices": ("choices.json", choices_table),
+    "trials": ("trials.json", trials_table),
     "growth": ("growth.json", growth_table),
     "processes": ("growth.json", processes_table),
     "memory": ("memory.json", memory_table),
