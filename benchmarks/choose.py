@@ -13,8 +13,8 @@ with Gumbel-Softmax in place of its sum over y, which costs more.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
-chooses how long the supervised-only network of a plan trains, in as many trials, scored likewise;
-its log is <plan>-supervised.jsonl.
+chooses how long the supervised-only network of a plan trains, in six trials, scored likewise; its
+log is <plan>-supervised.jsonl.
 """
 
 import argparse

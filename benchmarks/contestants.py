@@ -97,7 +97,7 @@ class Ours:
 
 class Bare:
     """Forward, backward and optimizer alone, on the weights of `ours`: what is beyond them in our
-    loop (batches, noise, checks, logging) is its overhead."""
+    loop (batches, checks, logging, setting up) is its overhead."""
 
     def __init__(self, ours: Ours) -> None:
         self.ours = ours

@@ -1,9 +1,9 @@
-"""The floor of a training step: the least time this machine can take for its arithmetic and bytes.
+"""The floor of a step: the least time that its own products and the optimizer's bytes take here.
 
 Operations are those that PyTorch counts (`torch.utils.flop_counter`), over the best rate that each
-of them reaches here, alone, on its own shapes, in any layout, precision, number of threads and
-matrix setting. Bytes are those of the optimizer, which no arithmetic hides, over the bandwidth.
-What is left out (activations, losses, batching) makes the floor lower than any step can be.
+of them reaches, alone, on its own shapes, in any layout, precision, number of threads and matrix
+setting. Bytes are those of the optimizer, which no arithmetic hides, over the bandwidth. Left out
+are activations, losses and batching.
 """
 
 import itertools
@@ -42,16 +42,6 @@ class Operation(NamedTuple):
     function: Any
     arguments: tuple[Any, ...]
     flops: int
-
-    @property
-    def name(self) -> str:
-        """The operation with the shapes of its tensors."""
-        shapes = (
-            "x".join(map(str, argument.shape))
-            for argument in self.arguments
-            if isinstance(argument, Operand)
-        )
-        return f"{self.function.__name__} {' '.join(shapes)}"
 
     def images(self) -> bool:
         """Whether a layout can be chosen."""
@@ -120,8 +110,8 @@ class Cost(NamedTuple):
     setting: Setting
 
 
-def cheapest(operation: Operation, most_threads: int, repetitions: int = 3) -> Cost:
-    """The fastest way to run the operation: the least over settings of a median of times."""
+def cheapest(operation: Operation, most_threads: int, repetitions: int = 4) -> Cost:
+    """The fastest way to run the operation: the least time over settings and repetitions."""
     return min(
         (
             Cost(_seconds(operation, setting, repetitions), setting)
@@ -154,7 +144,7 @@ def _seconds(operation: Operation, setting: Setting, repetitions: int) -> float:
             start = time.perf_counter()
             operation.function(*arguments)
             times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+    return min(times)
 
 
 def bandwidth(megabytes: int = 256, repetitions: int = 7) -> float:
@@ -175,7 +165,7 @@ class Floor(NamedTuple):
     flops: int
     arithmetic: float
     optimizer: float
-    costs: dict[str, tuple[int, int, Cost]]  # per operation: calls, flops of a call, best cost
+    costs: dict[Operation, tuple[int, Cost]]  # calls and best cost of one
 
     @property
     def seconds(self) -> float:
@@ -189,12 +179,12 @@ def floor(step: Callable[[], object], parameters: int, threads: int, rate: float
     with Recorder() as recorder:
         step()
     costs = {
-        operation.name: (calls, operation.flops, cheapest(operation, threads))
+        operation: (calls, cheapest(operation, threads))
         for operation, calls in recorder.calls.items()
     }
     return Floor(
-        flops=sum(calls * flops for calls, flops, _ in costs.values()),
-        arithmetic=sum(calls * cost.seconds for calls, _, cost in costs.values()),
+        flops=sum(calls * operation.flops for operation, (calls, _) in costs.items()),
+        arithmetic=sum(calls * cost.seconds for calls, cost in costs.values()),
         optimizer=ADAM_BYTES * parameters / rate,
         costs=costs,
     )

@@ -27,12 +27,13 @@ def speed_table(result: Json) -> str:
     """Per case: times the textbook loop, shares of the floor, overhead."""
     columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION)
     head = ["", *(name.removeprefix("semivae, ") for name in columns)]
-    head += ["floor, exact", "floor, pruned", "floor, prediction", "overhead"]
+    head += ["floor, exact", "floor, pruned", "floor, prediction", "pairs per row", "overhead"]
     lines = []
     for name, case in result["cases"].items():
         times, shares = case["times_as_fast_as_textbook"], case["share_of_the_floor"]
         cells = [f"{times[column]:.2f}" for column in columns]
         cells += [f"{shares[each]:.0%}" for each in (EXACT, PRUNED, PREDICTION)]
+        cells.append(f"{case['pairs_per_row_pruned']:.2f}")
         lines.append([name, *cells, f"{case['overhead']:.1%}"])
     return _rows(head, lines)
 
@@ -50,14 +51,14 @@ def growth_table(result: Json) -> str:
     lines = []
     for axis, curves in result["curves"].items():
         for rule, curve in curves.items():
-            (measure, power), (_, memory) = curve["exponents"].items()
+            measure = curve["measure"]
             unit = {"epoch_seconds": "s", "step_ms": "ms"}[measure]
             points = zip(curve["sizes"], curve["points"], strict=True)
             values = ", ".join(f"{size:,}: {each[measure]:.3g} {unit}" for size, each in points)
-            peaks = ", ".join(f"{each['peak_megabytes']:,.0f}" for each in curve["points"])
-            lines.append([f"{axis}, {rule}", values, f"{power:.2f}", peaks, f"{memory:.2f}"])
-    head = ["axis, sum over y", "time of an epoch (rows) or a step", "exponent", "peak MB"]
-    return _rows([*head, "exponent of memory"], lines)
+            memory = ", ".join(f"{each['megabytes']:,.0f}" for each in curve["points"])
+            lines.append([f"{axis}, {rule}", values, f"{curve['exponent']:.2f}", memory])
+    head = ["axis, sum over y", "time of an epoch (rows) or a step", "exponent", "MB"]
+    return _rows(head, lines)
 
 
 def processes_table(result: Json) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 import torch
 
 from benchmarks.contestants import Contestant
+from semivae.training import bfloat16_is_fast
+
+MOST_STEPS = 400  # a run of ours is at most an epoch, which is a little longer
 
 
 def seconds_per_step(contestant: Contestant) -> float:
@@ -29,7 +32,7 @@ def measure_in_turn(
 ) -> dict[str, list[float]]:
     """Rows per second of each contestant, one number per repetition of about so many seconds."""
     steps = {
-        name: min(40, max(1, round(seconds / seconds_per_step(entrant))))
+        name: min(MOST_STEPS, max(1, round(seconds / seconds_per_step(entrant))))
         for name, entrant in entrants.items()
     }
     rates: dict[str, list[float]] = {name: [] for name in entrants}
@@ -54,13 +57,11 @@ def ratios(rates: Mapping[str, list[float]], reference: str) -> dict[str, float]
 
 def machine() -> dict[str, object]:
     """What the numbers depend on, and nothing that tells whose machine it is."""
-    capabilities = torch.cpu.get_capabilities()
-    bfloat16 = any(has for name, has in capabilities.items() if name.endswith("bf16"))
     return {
         "architecture": platform.machine(),
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "bfloat16_instructions": bfloat16,
+        "bfloat16_instructions": bfloat16_is_fast(torch.device("cpu")),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

@@ -16,9 +16,8 @@ class WithPyro:
     has them; Pyro makes the bounds."""
 
     def __init__(self, network: M2, labeled: TensorDataset, unlabeled: TensorDataset) -> None:
-        pyro.enable_validation(False)
         self.network = network
-        self.bound = TraceEnum_ELBO(max_plate_nesting=1)
+        self.bound = TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=False)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
         self.labeled, self.unlabeled = endless(labeled), endless(unlabeled)
 
@@ -35,7 +34,8 @@ class WithPyro:
                 [z.expand(*pairs, -1), one_hot.expand(*pairs, -1)], dim=-1
             )  # (K, B, D + K) where y is enumerated, else (B, D + K)
             logits = self.network.decoder(both.flatten(0, -2)).view(*pairs, *x.shape[1:])
-            pyro.sample("x", dist.Bernoulli(logits=logits).to_event(3), obs=x)
+            grey = dist.Bernoulli(logits=logits, validate_args=False)
+            pyro.sample("x", grey.to_event(3), obs=x)
 
     def guide(self, x: Tensor, features: Tensor, y: Tensor | None) -> None:
         """q(y|x) q(z|x), from the features of x."""
@@ -58,12 +58,14 @@ class WithPyro:
     def run(self, steps: int) -> int:
         """Train for some steps; returns the number of unlabeled rows consumed."""
         rows = 0
-        for _ in range(steps):
-            x_l, y_l = next(self.labeled)
-            (x_u,) = next(self.unlabeled)
-            loss = self.loss(x_l, y_l, x_u)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            rows += len(x_u)
+        # Pyro checks its arguments unless it is told not to; the textbook does not.
+        with pyro.validation_enabled(False):
+            for _ in range(steps):
+                x_l, y_l = next(self.labeled)
+                (x_u,) = next(self.unlabeled)
+                loss = self.loss(x_l, y_l, x_u)
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                rows += len(x_u)
         return rows

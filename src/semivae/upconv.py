@@ -1,9 +1,9 @@
 """The transposed convolution of the paper's decoders, in less time than PyTorch's own on a
 processor.
 
-There, most of the exact sum over y goes into two of its parts: the backward pass of a wide one,
-and the forward pass to a single channel. Both are matrix products here, on windows of 3 x 3 that
-are gathered for a slice of the batch at a time, so that they stay in the cache.
+There, most of the exact sum over y goes into two of its parts: the backward pass, and the forward
+pass to a single channel. Both are matrix products here, on windows of 3 x 3 that are gathered for
+a slice of the batch at a time, so that they stay in the cache. Other forward passes are PyTorch's.
 """
 
 from typing import Any
@@ -17,32 +17,35 @@ from torch.nn import functional
 SLICE = 128  # examples whose windows are gathered at a time
 
 Image = Float[Tensor, "M C H W"]
-Up = Float[Tensor, "M D I J"]  # the image that is made of it
+Larger = Float[Tensor, "M D I J"]  # the image that is made of it
 
 
 class UpConv2d(nn.ConvTranspose2d):
     """A transposed convolution of kernel 3, stride 2 and padding 1: h -> 2 h - 1 + output padding.
 
-    Elsewhere than on a processor it is PyTorch's own. It has no second derivative there.
+    On a processor it has no second derivative and none of torch.func's transforms; on other
+    devices it is PyTorch's own.
     """
 
     def __init__(self, inputs: int, outputs: int, output_padding: tuple[int, int]) -> None:
         super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=output_padding)
 
-    def forward(self, input: Image, output_size: list[int] | None = None) -> Up:
-        if input.device.type != "cpu" or output_size is not None or self.bias is None:
+    def forward(self, input: Image, output_size: list[int] | None = None) -> Larger:
+        if input.device.type != "cpu" or output_size is not None:
             return super().forward(input, output_size)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        assert self.bias is not None
+        lower = torch.is_autocast_enabled("cpu") and input.dtype != torch.float64
+        dtype = torch.get_autocast_dtype("cpu") if lower else input.dtype
         x, weight, bias = (each.to(dtype) for each in (input, self.weight, self.bias))
-        up: Tensor = _Up.apply(x, weight, bias, self.output_padding)  # type: ignore[no-untyped-call]
-        return up
+        larger: Tensor = _Up.apply(x, weight, bias, self.output_padding)  # type: ignore[no-untyped-call]
+        return larger
 
 
 class _Up(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Image, weight: Tensor, bias: Tensor, output_padding: tuple[int, int]
-    ) -> Up:
+    ) -> Larger:
         ctx.save_for_backward(x, weight)
         if weight.shape[1] == 1:
             return _to_one_channel(x, weight, output_padding).add_(bias)
@@ -50,7 +53,7 @@ class _Up(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Up) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Larger) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         of_x, of_weight = _gradients(_grid(x), weight, _grid(gradient))
         return of_x, of_weight, gradient.sum((0, 2, 3)), None
@@ -61,22 +64,25 @@ def _grid(image: Float[Tensor, "M C H W"]) -> Float[Tensor, "M H W C"]:
     return image.permute(0, 2, 3, 1)
 
 
-def _to_one_channel(x: Image, weight: Tensor, output_padding: tuple[int, int]) -> Up:
+def _to_one_channel(x: Image, weight: Tensor, output_padding: tuple[int, int]) -> Larger:
     """Nine products per pixel, x W, each added where its tap of the kernel reaches.
 
     Output 2 i is reached from i by the middle tap, 2 i + 1 from i by the last and from i + 1 by
     the first.
     """
     examples, channels, height, width = x.shape
-    out = x.new_empty(examples, 1, 2 * height, 2 * width)
+    rows_out = 2 * height - 1 + output_padding[0]
+    columns_out = 2 * width - 1 + output_padding[1]
+    out = x.new_empty(examples, 1, rows_out, columns_out)
+    sums = torch.promote_types(x.dtype, torch.float32)
     taps = weight.view(channels, 9)
     for start in range(0, examples, SLICE):
         pixels = _grid(x[start : start + SLICE]).reshape(-1, channels)
-        products = (pixels @ taps).float().view(-1, height, width, 3, 3)
+        products = (pixels @ taps).to(sums).view(-1, height, width, 3, 3)
         rows = _interleaved(products.movedim(3, 0), dim=1)  # (3, H, W, 3) to (2 H, W, 3)
         columns = _interleaved(rows.movedim(3, 0), dim=2)
-        out[start : start + SLICE, 0] = columns
-    return out[:, :, : 2 * height - 1 + output_padding[0], : 2 * width - 1 + output_padding[1]]
+        out[start : start + SLICE, 0] = columns[:, :rows_out, :columns_out]
+    return out
 
 
 def _interleaved(taps: Tensor, dim: int) -> Tensor:

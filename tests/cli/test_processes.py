@@ -58,8 +58,10 @@ def threads(number: int) -> Iterator[None]:
     """As many as the launched processes have: another number adds up in another order."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fit_on_two_processes(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

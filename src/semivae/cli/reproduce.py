@@ -175,14 +175,18 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Keeps a second `reproduce` out, which would train the same runs in the same files."""
     from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / ".lock")
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout:
         raise InputError(
             f"--out {folder}: another `semivae reproduce` is at work there; let it end, or give "
             "another folder"
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _written(path: Path, content: bytes) -> Path:

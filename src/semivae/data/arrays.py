@@ -56,7 +56,7 @@ def check_features(
 def row_blocks(array: Num[np.ndarray, "N ..."]) -> Iterator[tuple[int, Num[np.ndarray, "M ..."]]]:
     """Blocks of rows with the number of their first row: what is computed on one at a time needs
     no memory for the rest of an array that is memory-mapped."""
-    step = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+    step = max(1, BLOCK_BYTES // (8 * max(1, array[:1].size)))  # as wide as they may become
     for start in range(0, len(array), step):
         yield start, array[start : start + step]
 

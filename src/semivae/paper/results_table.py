@@ -12,6 +12,7 @@ from semivae.paper.sides import (
     EXACT,
     LABELS,
     LABELS_USED_FOR_DEFAULTS,
+    LABELS_USED_FOR_EXACT,
     LABELS_USED_TO_CHOOSE,
     M2,
     OPTIMIZED,
@@ -146,7 +147,8 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
         "augmentation": "none",
         "sum over y": (
             "literal rows: Gumbel-Softmax; our defaults: the likeliest classes exactly and an "
-            "unbiased draw from the rest (labels=pruned); with the exact sum: all classes"
+            "unbiased draw from the rest (labels=pruned); with the exact sum: all classes, on "
+            "CIFAR-10 in 5 epochs, which take the minutes of 12 of the estimate"
         ),
         "architecture": "convolutional (sections 2.10 and 2.11)",
         "test set": "read once, after training, with the weights the recipe keeps",
@@ -160,7 +162,11 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
 
 
 def _row(title: str, data: str, model: str, runs: list[RunResult]) -> ResultRow:
-    used = LABELS_USED_FOR_DEFAULTS if OUR_DEFAULTS in model else LABELS_USED_TO_CHOOSE
+    used = LABELS_USED_TO_CHOOSE
+    if model.endswith(EXACT):
+        used = LABELS_USED_FOR_EXACT
+    elif model.endswith(OUR_DEFAULTS):
+        used = LABELS_USED_FOR_DEFAULTS
     return ResultRow(
         dataset=title,
         model=model,

@@ -171,12 +171,13 @@ def execute_in_parallel(
         delayed(_execute_alone)(request, results.resolve(), data_dir, threads)
         for request in requests
     )
-    with warnings.catch_warnings():
-        # joblib replaces a process whose memory has grown, as that of one that trains has.
-        warnings.filterwarnings("ignore", message="A worker stopped")
-        for number, result in enumerate(ended, start=1):
-            on_run(number, len(requests))
-            yield result
+    for number in range(1, len(requests) + 1):
+        with warnings.catch_warnings():
+            # joblib replaces a process whose memory has grown, as that of one that trains has.
+            warnings.filterwarnings("ignore", message="A worker stopped")
+            result = next(ended)
+        on_run(number, len(requests))
+        yield result
 
 
 def _execute_alone(
