@@ -1,8 +1,9 @@
 """How time and memory grow with rows, classes, latent size and processes.
 
 `python -m benchmarks.growth` times Kingma's MLP on MNIST's shape, each point in a process of its
-own, whose peak memory is then its own, and fits an exponent to each curve: time ~ size^exponent. A step is timed as the
-difference of a longer and a shorter run, which leaves out setting up. The pruned sum is timed after some training, when the classifier is sure, as most of a run is.
+own, and fits an exponent to each curve: time ~ size^exponent. A step is timed as the difference
+of a longer and a shorter run, which leaves out setting up; the pruned sum after some training,
+when the classifier is sure.
 """
 
 import argparse
