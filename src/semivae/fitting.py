@@ -4,7 +4,7 @@ import copy
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,27 +80,42 @@ class Predictor:
     @torch.inference_mode()
     def predict_proba(self, x: np.ndarray) -> Float[np.ndarray, "N K"]:
         """q(y|x); columns in the order of `classes`."""
-        return _stack([self.model.predict_proba(part) for part in self.chunks(x)])
+        return self._by_chunks(x, self.model.predict_proba)
 
     @torch.inference_mode()
     def transform(self, x: np.ndarray) -> Float[np.ndarray, "N D"]:
         """The posterior mean of z: mu(x), or sum_k q(k|x) mu(x, k) where q(z|x, y) sees y."""
-        parts = [encode_set(self.model, [part]).posterior_mean for part in self.chunks(x)]
-        return _stack(parts)
+        return self._by_chunks(x, lambda part: encode_set(self.model, [part]).posterior_mean)
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
         """The lower bound U(x) on log p(x) (Eq 5), in nats per example, with fixed noise."""
-        values = []
-        for part in self.chunks(x):
+
+        def bounds(part: Tensor) -> Tensor:
             # One draw for all rows: a row's score does not depend on its company.
             noise = Noise(0, 0, (("score", 1),), part.device)
             encoded = self.model.encode(part, noise)
             z_noise = noise.normal("z", self.model.latent_size).expand(len(part), -1)
-            values.append(
-                bound(self.model, encoded, every_pair(encoded.q_y.logits), z_noise).value
-            )
-        return _stack(values)
+            return bound(self.model, encoded, every_pair(encoded.q_y.logits), z_noise).value
+
+        return self._by_chunks(x, bounds)
+
+    def _by_chunks(self, x: np.ndarray, of: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """`of` of every chunk, one row per row of x, as float32.
+
+        Written into one array: a small result kept after each chunk would pin the memory that the
+        chunk's temporaries leave, and the process would grow with the number of rows.
+        """
+        found: np.ndarray | None = None
+        start = 0
+        for part in self.chunks(x):
+            values = of(part).float().cpu().numpy()
+            if found is None:
+                found = np.empty((len(x), *values.shape[1:]), values.dtype)
+            found[start : start + len(values)] = values
+            start += len(values)
+        assert found is not None, "X has rows"
+        return found
 
     def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
         """One x per class number in y, z from the prior at temperature 1, in x's own units."""
@@ -108,10 +123,6 @@ class Predictor:
         source = generator(device, seed, "sample")
         x = sample_class(self.model, torch.from_numpy(y).to(device), source)
         return self.scaling.undo(x).cpu().numpy()
-
-
-def _stack(parts: list[Tensor]) -> np.ndarray:
-    return torch.cat([part.float().cpu() for part in parts]).numpy()
 
 
 class Hooks:
