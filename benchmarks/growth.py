@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import textbook
 from benchmarks.contestants import Case, Ours, synthetic_rows
+from benchmarks.tables import growth_table, processes_table
 from benchmarks.timing import machine
 from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP
@@ -146,6 +147,8 @@ def main(arguments: list[str]) -> None:
         "curves": curves,
         "processes": processes,
     }
+    print(growth_table(result))
+    print(processes_table(result))
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written: benchmarks/results/{RESULTS.name}")
 

@@ -96,8 +96,6 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "speed": ("speed.json", speed_table),
     "choices": ("choices.json", choices_table),
     "trials": ("trials.json", trials_table),
-    "growth": ("growth.json", growth_table),
-    "processes": ("growth.json", processes_table),
     "memory": ("memory.json", memory_table),
 }
 
