@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import textbook
 from benchmarks.contestants import Case, Ours, synthetic_rows
 from benchmarks.tables import growth_table, processes_table
-from benchmarks.timing import machine
+from benchmarks.timing import machine, status
 from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP
 from semivae.processes import is_main
@@ -76,14 +76,6 @@ def forget_peak() -> int:
     """Starts the record of this process's peak memory anew; the memory it has now, in bytes."""
     Path("/proc/self/clear_refs").write_text("5")
     return status("VmRSS")
-
-
-def status(name: str) -> int:
-    """A figure of /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"this system does not tell {name}")
 
 
 def in_processes(wanted: dict[str, Any], processes: int = 1, threads: int = 0) -> dict[str, float]:

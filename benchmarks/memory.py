@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import machine
+from benchmarks.timing import machine, status
 from semivae import SemiVAEClassifier
 from semivae.runs import commit
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 COLUMNS, CLASSES, LABELED = 784, 10, 1_000
 BLOCK = 20_000
+ANONYMOUS = "RssAnon"
 
 
 def write(path: Path, gigabytes: float) -> int:
@@ -39,22 +40,14 @@ def write(path: Path, gigabytes: float) -> int:
     return rows
 
 
-def anonymous_bytes() -> int:
-    """Of this process, now."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError("this system does not tell anonymous memory")
-
-
 @contextmanager
 def watched() -> Iterator[list[int]]:
     """A list that holds the peak of anonymous memory at the end."""
-    peak, done = [anonymous_bytes()], threading.Event()
+    peak, done = [status(ANONYMOUS)], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.05):
-            peak[0] = max(peak[0], anonymous_bytes())
+            peak[0] = max(peak[0], status(ANONYMOUS))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -74,7 +67,7 @@ def main() -> None:
         rows = write(path, options.gigabytes)
         x = np.load(path, mmap_mode="r")
         y = np.where(np.arange(rows) < LABELED, np.arange(rows) % CLASSES, -1)
-        before = anonymous_bytes()
+        before = status(ANONYMOUS)
         model = SemiVAEClassifier(epochs=1, random_state=0)
         started = time.monotonic()
         with watched() as training:

@@ -1,10 +1,12 @@
-"""Timing side by side: contestants in turn, again and again, and ratios within each repetition."""
+"""Timing side by side: contestants in turn, again and again, and ratios within each repetition;
+the memory of this process, and what the numbers depend on."""
 
 import os
 import platform
 import statistics
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -53,6 +55,14 @@ def ratios(rates: Mapping[str, list[float]], reference: str) -> dict[str, float]
         name: statistics.median(a / b for a, b in zip(own, rates[reference], strict=True))
         for name, own in rates.items()
     }
+
+
+def status(name: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"this system does not tell {name}")
 
 
 def machine() -> dict[str, object]:
