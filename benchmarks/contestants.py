@@ -30,6 +30,7 @@ class Case(NamedTuple):
     classes: int
     textbook: Callable[[textbook.Shape, int], textbook.Networks]
     network: Network
+    rows: int = 60_000  # unlabeled ones; as many are predicted in one call
 
 
 class Contestant(Protocol):
@@ -111,7 +112,7 @@ class Bare:
 
     def run(self, steps: int) -> int:
         """Trains on a few batches that were made before, again and again."""
-        precision = autocast(self.ours.training, torch.device("cpu"))
+        precision = autocast(self.ours.training.bfloat16, torch.device("cpu"))
         self.ours.model.train()
         for step in range(steps):
             batch, noise = self.inputs[step % len(self.inputs)]
@@ -142,12 +143,12 @@ class TextbookPrediction:
 class OurPrediction:
     """The same by our predictor, from the bytes of the images."""
 
-    def __init__(self, case: Case, rows: Rows) -> None:
+    def __init__(self, case: Case, rows: Rows, bfloat16: bool) -> None:
         model = M2Spec(case.network, Factorized(), Bernoulli()).build(
             case.image, torch.zeros(case.classes), SEED
         )
         names = tuple(map(str, range(case.classes)))
-        self.predictor = Predictor(model, pixels(255.0), names, case.image)
+        self.predictor = Predictor(model, pixels(255.0), names, case.image, bfloat16)
         self.images = rows.unlabeled_x.numpy()
 
     def run(self, steps: int) -> int:

@@ -31,12 +31,14 @@ from benchmarks.contestants import (
     synthetic_rows,
 )
 from benchmarks.floor import Floor, bandwidth, floor
+from benchmarks.residual import ResidualCNN, as_the_textbook_writes_it
 from benchmarks.tables import (
     BARE,
     EXACT,
     EXACT_FLOAT32,
     GUMBEL,
     PREDICTION,
+    PREDICTION_FLOAT32,
     PRUNED,
     PYRO,
     TEXTBOOK,
@@ -55,10 +57,18 @@ RESULTS = Path(__file__).parent / "results" / "speed.json"
 MNIST, CIFAR10 = (1, 28, 28), (3, 32, 32)
 CASES = (
     Case("paper's CNN, MNIST", MNIST, 10, textbook.convolutional, PaperCNN()),
-    Case("paper's CNN, CIFAR-10", CIFAR10, 10, textbook.convolutional, PaperCNN()),
+    Case("paper's CNN, CIFAR-10", CIFAR10, 10, textbook.convolutional, PaperCNN(), 20_000),
     Case("Kingma's MLP, MNIST", MNIST, 10, textbook.perceptron, KingmaMLP()),
-    Case("paper's CNN, 100 classes", MNIST, 100, textbook.convolutional, PaperCNN()),
-    Case("Kingma's MLP, 100 classes", MNIST, 100, textbook.perceptron, KingmaMLP()),
+    Case(
+        "residual CNN of 10 layers, CIFAR-10",
+        CIFAR10,
+        10,
+        as_the_textbook_writes_it,
+        ResidualCNN(),
+        rows=4_000,
+    ),
+    Case("paper's CNN, 100 classes", MNIST, 100, textbook.convolutional, PaperCNN(), 20_000),
+    Case("Kingma's MLP, 100 classes", MNIST, 100, textbook.perceptron, KingmaMLP(), 20_000),
 )
 
 
@@ -68,11 +78,10 @@ class Plan(NamedTuple):
     seconds: float  # of one timing, in whole steps
     repetitions: int
     sure_after: int  # steps of the pruned sum before it is timed
-    rows: int  # unlabeled ones
 
 
-FULL = Plan(seconds=1.0, repetitions=5, sure_after=100, rows=60_000)
-QUICK = Plan(seconds=0.05, repetitions=2, sure_after=2, rows=60_000)
+FULL = Plan(seconds=1.0, repetitions=5, sure_after=100)
+QUICK = Plan(seconds=0.05, repetitions=2, sure_after=2)
 
 
 def contestants(case: Case, rows: Rows, plan: Plan) -> dict[str, Contestant]:
@@ -125,18 +134,19 @@ def pairs_per_row(entrant: Contestant) -> float:
 
 def case_result(case: Case, plan: Plan, rate: float) -> dict[str, Any]:
     """All that is measured of one case."""
-    rows = synthetic_rows(case, plan.rows)
+    rows = synthetic_rows(case, case.rows)
     entrants = contestants(case, rows, plan)
     rates = measure_in_turn(entrants, plan.seconds, plan.repetitions)
     predictors: dict[str, Contestant] = {
         TEXTBOOK_PREDICTION: TextbookPrediction(case, rows),
-        PREDICTION: OurPrediction(case, rows),
+        PREDICTION_FLOAT32: OurPrediction(case, rows, bfloat16=False),
+        PREDICTION: OurPrediction(case, rows, bfloat16=True),
     }
     predicted = measure_in_turn(predictors, plan.seconds, plan.repetitions)
     bounds = floors(entrants, rate)
     ours = predictors[PREDICTION]
     bounds[PREDICTION] = floor(lambda: ours.run(1), 0, torch.get_num_threads(), rate)
-    rows_of = {EXACT: textbook.BATCH, PRUNED: textbook.BATCH, PREDICTION: plan.rows}
+    rows_of = {EXACT: textbook.BATCH, PRUNED: textbook.BATCH, PREDICTION: case.rows}
     medians = {name: statistics.median(own) for name, own in (rates | predicted).items()}
     return {
         "rows_per_second": {

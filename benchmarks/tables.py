@@ -14,6 +14,7 @@ EXACT, EXACT_FLOAT32 = "semivae, exact", "semivae, exact, float32"
 PRUNED, GUMBEL = "semivae, pruned, once sure", "semivae, Gumbel-Softmax"
 BARE = "forward, backward and optimizer of semivae, pruned"
 TEXTBOOK_PREDICTION, PREDICTION = "textbook, prediction", "semivae, prediction"
+PREDICTION_FLOAT32 = "semivae, prediction, float32"
 
 Json = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ def _rows(head: list[str], lines: list[list[str]]) -> str:
 
 def speed_table(result: Json) -> str:
     """Per case: times the textbook loop, shares of the floor, overhead."""
-    columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION)
+    columns = (PYRO, EXACT_FLOAT32, EXACT, PRUNED, GUMBEL, PREDICTION_FLOAT32, PREDICTION)
     head = ["", *(name.removeprefix("semivae, ") for name in columns)]
     head += ["floor, exact", "floor, pruned", "floor, prediction", "pairs per row", "overhead"]
     lines = []
@@ -75,6 +76,21 @@ def memory_table(result: Json) -> str:
         for name in peaks
     ]
     return _rows([f"{result['rows']:,} rows, {result['gigabytes']} GB", "peak", "time"], lines)
+
+
+def parity_table(result: Json) -> str:
+    """Test accuracy with either sum over y, and the paired difference."""
+    lines = [
+        [
+            f"{name}, {case['seeds']} seeds",
+            f"{case['exact']:.2f}",
+            f"{case['pruned']:.2f}",
+            f"{case['difference']:+.2f} ± {case['standard_error']:.2f}",
+            f"{case['lower_95']:+.2f}",
+        ]
+        for name, case in result["cases"].items()
+    ]
+    return _rows(["1,000 labels", "exact, %", "pruned, %", "difference", "lower 95 %"], lines)
 
 
 def trials_table(result: Json) -> str:

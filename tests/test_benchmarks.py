@@ -30,9 +30,10 @@ def textbook_of(model: M2) -> textbook.M2:
     ]
     for theirs, ours in parts:
         theirs.load_state_dict(ours.state_dict())
-    joined = torch.cat([first.of_a.weight, first.of_y.weight], 1)
-    height = width = 7  # ours reads its 3136 units as (H, W, C), the textbook as (C, H, W)
+    height = width = 7  # our 3136 units are (H, W, C), the textbook's (C, H, W)
     order = torch.arange(64 * height * width).view(height, width, 64).permute(2, 0, 1).flatten()
+    network.features[5].weight.data = model.trunk[5].weight.data[:, order]
+    joined = torch.cat([first.of_a.weight, first.of_y.weight], 1)
     network.decoder.load_state_dict(
         {
             "0.weight": joined,

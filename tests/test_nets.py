@@ -90,6 +90,22 @@ def test_the_layout_in_memory_changes_no_number() -> None:
     image = nets.Unflatten(3, 2, 2)(flat)
     assert image.shape == (2, 3, 2, 2)
     assert image[1, 2, 0, 1] == flat[1, (0 * 2 + 1) * 3 + 2]
+    torch.testing.assert_close(nets.Flatten()(image), flat)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_stay_channels_last_between_the_encoders_layers(channels: int) -> None:
+    """Also where the input has one channel, whose strides fit both layouts: a convolution that
+    falls back to rows makes itself, its neighbours and their gradients convert the layout."""
+    x = torch.zeros(2, channels, 8, 8)
+    seen = []
+    encoder = nets.ConvEncoder((channels, 8, 8), (4, 6), 7)
+    for layer in encoder:
+        layer.register_forward_hook(lambda layer, given, output: seen.append(output))
+    encoder(x)
+    images = [output for output in seen if output.dim() == 4]
+    assert len(images) == 4
+    assert all(image.is_contiguous(memory_format=torch.channels_last) for image in images)
 
 
 def test_split_layer_equals_the_layer_of_the_concatenation() -> None:
@@ -114,15 +130,6 @@ def test_split_decoder_gathers_after_the_first_layer() -> None:
     y = torch.eye(3, dtype=F64).repeat_interleave(4, 0)
     torch.testing.assert_close(decoder(z, y, row), decoder(z[row], y, None))
     assert decoder(z, y, row).shape == (12, 2, 3)
-
-
-def test_add_label_reads_its_columns() -> None:
-    """a[row] + W_y y where a is columns 2 to 5 of the features."""
-    layer = nets.AddLabel(nets.Columns(2, 5), 3).double()
-    h = torch.randn(4, 7, dtype=F64, generator=torch.Generator().manual_seed(0))
-    row, y = torch.tensor([3, 0, 0]), torch.eye(3, dtype=F64)
-    torch.testing.assert_close(layer(h, y, row), h[row, 2:5] + layer.of_y.weight.t())
-    torch.testing.assert_close(layer(h[row], y, None), layer(h, y, row))
 
 
 def test_heads_stay_in_full_precision_under_autocast() -> None:

@@ -64,7 +64,7 @@ def a_run(recipe: Recipe) -> tuple[RunConfig, Predictor]:
     model = new_model(DataFacts(x.shape[1:], 6, 34, 3), recipe, 4)
     settings = {"data": "digits", "labels": None, "settings": ["a=b"]}
     config = RunConfig("auto", recipe, 4, CLASSES, x.shape[1:], settings)
-    return config, Predictor(model, scaling, CLASSES, x.shape[1:])
+    return config, Predictor(model, scaling, CLASSES, x.shape[1:], recipe.training.bfloat16)
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -111,7 +111,7 @@ def test_a_saved_run_is_two_files_without_pickle(saved: Path) -> None:
 
 def test_the_configuration_says_schema_recipe_classes_and_event(saved: Path) -> None:
     plain = json.loads((saved / "config.json").read_text())
-    assert plain["schema"] == rundir.SCHEMA == 1
+    assert plain["schema"] == rundir.SCHEMA == 2
     assert plain["recipe_name"] == "auto"
     assert plain["classes"] == list(CLASSES)
     assert plain["event"] == [5]
@@ -163,20 +163,20 @@ def test_a_folder_that_is_none_and_a_file_in_its_place(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{}", '{"schema": 1}'])
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "{}", '{"schema": 2}'])
 def test_json_that_is_no_configuration(saved: Path, text: str) -> None:
     (saved / "config.json").write_text(text)
     with pytest.raises(InputError, match=r"config\.json"):
         rundir.load(saved)
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [1, 3, "2", None])
 def test_another_schema_says_which_and_what_is_read(saved: Path, schema: Any) -> None:
     path = saved / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema}))
     with pytest.raises(InputError) as caught:
         rundir.load(saved)
-    assert str(caught.value) == f"config.json has schema {schema}, this version reads 1"
+    assert str(caught.value) == f"config.json has schema {schema}, this version reads 2"
 
 
 def test_an_unknown_choice_in_the_configuration_is_named(saved: Path) -> None:

@@ -41,34 +41,6 @@ class SplitLinear(nn.Module):
         return pairs
 
 
-class Columns(nn.Module):
-    """Columns `start` to `stop` of the features: two heads on one matrix product."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        super().__init__()
-        self.start, self.stop = start, stop
-
-    def forward(self, h: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
-        return h[:, self.start : self.stop]
-
-
-class AddLabel(nn.Module):
-    """a[row] + W_y y for features a that are already W_x x + b (Kingma's first layer of q(z|x,
-    y))."""
-
-    def __init__(self, columns: Columns, classes: int) -> None:
-        super().__init__()
-        self.columns = columns
-        self.of_y = nn.Linear(classes, columns.stop - columns.start, bias=False)
-
-    def forward(
-        self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"] | None
-    ) -> Float[Tensor, "M G"]:
-        a = self.columns(h)
-        pairs: Tensor = (a if row is None else a[row]) + self.of_y(y)
-        return pairs
-
-
 class LabelBlind(nn.Module):
     """Heads of q(z|x): mean and log variance, one row per example (section 2.2, Eq 2)."""
 
@@ -93,7 +65,7 @@ class LabelAware(nn.Module):
     sees_y = True
 
     def __init__(
-        self, first: SplitLinear | AddLabel, activation: nn.Module, features: int, latent: int
+        self, first: SplitLinear, activation: nn.Module, features: int, latent: int
     ) -> None:
         super().__init__()
         self.first, self.activation = first, activation
@@ -137,19 +109,29 @@ class ConvEncoder(nn.Sequential):
         for before, after in zip((event[0], *channels), channels, strict=False):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
         flat = channels[-1] * height * width
-        layers += [nn.Flatten(), nn.Linear(flat, features), nn.ReLU()]
+        layers += [Flatten(), nn.Linear(flat, features), nn.ReLU()]
         super().__init__(*layers)
         channels_last(self)
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         x = input.contiguous(memory_format=torch.channels_last)
+        if x.shape[1] == 1:
+            # Both layouts are the same bytes then; the strides say which one comes out.
+            x = x.flatten(1).unflatten(1, (*x.shape[2:], 1)).permute(0, 3, 1, 2)
         for layer in self:
             x = layer(x)
         return x
 
 
+class Flatten(nn.Module):
+    """Images (M, C, H, W) that lie channels-last in memory to (M, H W C), at no cost."""
+
+    def forward(self, image: Float[Tensor, "M C H W"]) -> Float[Tensor, "M F"]:
+        return image.permute(0, 2, 3, 1).flatten(1)
+
+
 class Unflatten(nn.Module):
-    """(M, H W C) to images (M, C, H, W) that lie channels-last in memory, at no cost."""
+    """(M, H W C) to images (M, C, H, W), as `Flatten` reads them."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()

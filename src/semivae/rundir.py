@@ -21,7 +21,7 @@ from semivae.models.m2 import M2
 from semivae.recipes import DataFacts, Recipe
 from semivae.training import EpochLog, Snapshot
 
-SCHEMA = 1
+SCHEMA = 2
 MODEL, CONFIG = "model.safetensors", "config.json"
 CHECKPOINT, CHECKPOINT_STATE = "checkpoint.safetensors", "checkpoint.json"
 METRICS, SPLIT, REPORT = "metrics.jsonl", "split.json", "report.html"
@@ -89,6 +89,7 @@ def load(folder: Path) -> tuple[RunConfig, Predictor]:
         _scaling_of(folder / MODEL, _part(tensors, "scaling.")),
         config.classes,
         config.event,
+        config.recipe.training.bfloat16,
     )
     predictor.model.eval()
     return config, predictor

@@ -29,6 +29,8 @@ class Training:
 
     `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
     after each step of the last `average` of training (a fraction; 0: the last weights).
+    `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
+    the trained model's q(y|x); losses and the heads stay in float32.
     """
 
     epochs: int
@@ -91,9 +93,9 @@ def bfloat16_is_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def autocast(training: Training, device: torch.device) -> torch.autocast:
-    """The precision of a forward pass."""
-    fast = training.bfloat16 and bfloat16_is_fast(device)
+def autocast(bfloat16: bool, device: torch.device) -> torch.autocast:
+    """The precision of a forward pass: bfloat16 where that is wanted and fast."""
+    fast = bfloat16 and bfloat16_is_fast(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
@@ -138,7 +140,7 @@ def fit(
     if resume is not None:
         buffers = {name: buffer.to(device) for name, buffer in _copied(resume.buffers).items()}
     steps = training.epochs * batches.steps_per_epoch
-    precision = autocast(training, device)
+    precision = autocast(training.bfloat16, device)
     logs: list[EpochLog] = []
     for epoch in range(0 if resume is None else resume.epoch, training.epochs):
         started, means = time.monotonic(), Means()

@@ -8,8 +8,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from torch import nn
 
 from semivae.nets import (
-    AddLabel,
-    Columns,
     ConvEncoder,
     Decoder,
     FullPrecisionLinear,
@@ -89,8 +87,8 @@ class PaperCNN43:
 class KingmaMLP:
     """One hidden layer of softplus units in each network (section 2.9.1).
 
-    The classifier and q(z|.) have a hidden layer each; the two are one matrix product on x,
-    computed once per example, and the labels' columns of Kingma's q(z|x, y) are added per pair.
+    The classifier and q(z|.) share nothing, so that predicting y costs the classifier alone; of
+    Kingma's q(z|x, y), x's part is computed once per example and y's is added per pair.
     """
 
     hidden: int = 500
@@ -100,23 +98,19 @@ class KingmaMLP:
         _check_sizes(hidden=self.hidden, latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
-        latent = LabelBlind(
-            nn.Sequential(Columns(self.hidden, 2 * self.hidden), nn.Softplus()),
-            self.hidden,
-            self.latent,
-        )
-        return self._parts(event, classes, latent)
+        hidden = nn.Sequential(nn.Linear(math.prod(event), self.hidden), nn.Softplus())
+        return self._parts(event, classes, LabelBlind(hidden, self.hidden, self.latent))
 
     def conditional(self, event: Shape, classes: int) -> Parts:
-        first = AddLabel(Columns(self.hidden, 2 * self.hidden), classes)
+        first = SplitLinear(math.prod(event), classes, self.hidden)
         latent = LabelAware(first, nn.Softplus(), self.hidden, self.latent)
         return self._parts(event, classes, latent)
 
     def _parts(self, event: Shape, classes: int, latent: LabelBlind | LabelAware) -> Parts:
         return Parts(
-            trunk=nn.Sequential(nn.Flatten(), nn.Linear(math.prod(event), 2 * self.hidden)),
+            trunk=nn.Flatten(),
             classifier=nn.Sequential(
-                Columns(0, self.hidden),
+                nn.Linear(math.prod(event), self.hidden),
                 nn.Softplus(),
                 FullPrecisionLinear(self.hidden, classes),
             ),

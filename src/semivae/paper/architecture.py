@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from semivae.labels import one_pair_each
 from semivae.models.m2 import M2
 from semivae.models.networks import PaperCNN43
-from semivae.nets import AddLabel, Shape, SplitLinear
+from semivae.nets import Shape, SplitLinear
 from semivae.noise import Noise
 from semivae.optimizers import Constant
 from semivae.paper.printed import (
@@ -62,7 +62,7 @@ DATA = {
     "MNIST": DataFacts((1, 28, 28), 1_000, 59_000, 10),
     "CIFAR-10": DataFacts((3, 32, 32), 4_000, 46_000, 10),
 }
-LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, SplitLinear, AddLabel)
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, SplitLinear)
 NONE = "–"
 
 

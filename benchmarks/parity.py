@@ -1,0 +1,164 @@
+"""Does the pruned sum over y cost accuracy? The same runs with it and with the exact sum.
+
+`python -m benchmarks.parity --data-dir DIR` trains on 100 classes: two MNIST digits side by side,
+10 labels a class, `auto` on Kingma's MLP, with either sum, seeds 0 to 4; each run is a line of
+pairs.jsonl and is not trained again. Beside them it reads the results table's runs of `auto` on
+MNIST, and writes the paired differences.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.tables import parity_table
+from benchmarks.timing import machine
+from semivae.data.datasets import Arrays, mnist
+from semivae.data.scaling import pixels
+from semivae.data.splits import as_unlabeled, balanced_split
+from semivae.fitting import Hooks, TrainingSet, train, train_supervised
+from semivae.labels import Enumerated, Pruned
+from semivae.models.networks import KingmaMLP
+from semivae.paper.runs import load_result
+from semivae.paper.sides import EXACT, OPTIMIZED, OUR_DEFAULTS, TITLES, sides
+from semivae.recipes import Recipe, named_recipe
+from semivae.runs import commit, test_report
+
+RESULTS = Path(__file__).parent / "results"
+RUNS, SUMMARY, TABLE = RESULTS / "pairs.jsonl", RESULTS / "parity.json", RESULTS / "results-table"
+SEEDS = 5
+LABELS, ROWS, TEST_ROWS, EPOCHS = 1_000, 15_000, 10_000, 8
+RULES = {"exact": Enumerated(), "pruned": Pruned()}
+SUPERVISED = "supervised only"
+
+
+def two_digits(digits: Arrays, seed: int) -> Arrays:
+    """Images of two digits side by side, (1, 28, 56), and their classes "00" to "99"; training
+    pairs from training digits, as many of each class, test pairs from test digits."""
+    rng = np.random.default_rng(seed)
+
+    def pairs(x: np.ndarray, y: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        classes = rng.permutation(np.arange(n) % 100)
+        rows_of = [np.flatnonzero(y == digit) for digit in range(10)]
+        sides = [
+            np.array([rng.choice(rows_of[digit]) for digit in each])
+            for each in (classes // 10, classes % 10)
+        ]
+        return np.concatenate([x[rows] for rows in sides], axis=3), classes
+
+    assert digits.x_test is not None and digits.y_test is not None
+    x, y = pairs(digits.x, digits.y, ROWS)
+    x_test, y_test = pairs(digits.x_test, digits.y_test, TEST_ROWS)
+    names = tuple(f"{k:02}" for k in range(100))
+    return Arrays(x, y, x_test, y_test, names, digits.pixel_max, "pairs")
+
+
+def run(arrays: Arrays, name: str, seed: int) -> dict[str, Any]:
+    """One training, and its test accuracy in percent."""
+    labeled = balanced_split(arrays.y, LABELS, seed).labeled
+    rows = TrainingSet(
+        arrays.x, as_unlabeled(arrays.y, labeled), arrays.classes, pixels(arrays.pixel_max)
+    )
+    auto = named_recipe("auto").build(rows.facts)
+    recipe: Recipe = replace(
+        auto, network=KingmaMLP(), training=replace(auto.training, epochs=EPOCHS)
+    )
+    if name == SUPERVISED:
+        trained = train_supervised(rows, recipe, seed, Hooks())
+    else:
+        trained = train(rows, replace(recipe, labels=RULES[name]), seed, Hooks())
+    report = test_report(trained.predictor, arrays)
+    assert report is not None
+    return {
+        "sum": name,
+        "seed": seed,
+        "accuracy": 100 * report.accuracy,
+        "train_seconds": round(trained.train_seconds, 1),
+        "epochs": EPOCHS,
+        "commit": commit(),
+        "machine": machine(),
+    }
+
+
+def paired(exact: Sequence[float], pruned: Sequence[float]) -> dict[str, float]:
+    """Accuracies by seed; mean difference, its standard error, and the lower 95 % bound (t)."""
+    differences = [b - a for a, b in zip(exact, pruned, strict=True)]
+    n = len(differences)
+    mean, error = statistics.mean(differences), statistics.stdev(differences) / math.sqrt(n)
+    bound = mean - error * float(stats.t.ppf(0.975, n - 1))
+    return {
+        "seeds": n,
+        "exact": round(statistics.mean(exact), 2),
+        "pruned": round(statistics.mean(pruned), 2),
+        "difference": round(mean, 3),
+        "standard_error": round(error, 3),
+        "lower_95": round(bound, 3),
+    }
+
+
+def from_the_table() -> Iterator[tuple[str, dict[str, float]]]:
+    """The results table's runs of `auto` with either sum, of the seeds that both have."""
+    results = [load_result(path) for path in sorted(TABLE.glob("*.json"))]
+    wanted = {(side.data, side.model): side.request for side in sides(quick=False)}
+    for data, title in TITLES.items():
+        by_sum = {}
+        for name, suffix in (("exact", EXACT), ("pruned", OUR_DEFAULTS)):
+            request = wanted[data, OPTIMIZED + suffix]
+            by_sum[name] = {
+                each.asked.seed: each.accuracy
+                for each in results
+                if each.asked == replace(request, seed=each.asked.seed)
+            }
+        epochs = {side: wanted[data, OPTIMIZED + side].epochs for side in (EXACT, OUR_DEFAULTS)}
+        if epochs[EXACT] != epochs[OUR_DEFAULTS]:
+            continue  # not the same epochs: another question
+        seeds = sorted(by_sum["exact"].keys() & by_sum["pruned"].keys())
+        columns = ([by_sum[name][seed] for seed in seeds] for name in ("exact", "pruned"))
+        yield f"{title}, the paper's CNN, 10 classes", paired(*columns)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--threads", type=int, help="of PyTorch (default: its own choice)")
+    options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    done = [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+    digits = mnist(options.data_dir)
+    for seed in range(SEEDS):
+        arrays = two_digits(digits, seed)
+        for name in (SUPERVISED, *RULES):
+            if any((each["sum"], each["seed"]) == (name, seed) for each in done):
+                continue
+            done.append(run(arrays, name, seed))
+            with RUNS.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(done[-1]) + "\n")
+            print({key: done[-1][key] for key in ("sum", "seed", "accuracy")}, flush=True)
+    by_sum = {
+        name: [
+            each["accuracy"]
+            for each in sorted(done, key=lambda each: each["seed"])
+            if each["sum"] == name
+        ]
+        for name in (SUPERVISED, *RULES)
+    }
+    pairs = paired(by_sum["exact"], by_sum["pruned"])
+    pairs[SUPERVISED] = round(statistics.mean(by_sum[SUPERVISED]), 2)
+    cases = dict(from_the_table()) | {"two digits, Kingma's MLP, 100 classes": pairs}
+    result = {"command": "python -m benchmarks.parity", "commit": commit(), "cases": cases}
+    print(parity_table(result))
+    SUMMARY.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written: benchmarks/results/{SUMMARY.name}")
+
+
+if __name__ == "__main__":
+    main()
