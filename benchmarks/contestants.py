@@ -19,7 +19,7 @@ from semivae.streams import StepState
 from semivae.training import Step, Training, autocast, fit, step_input
 
 SEED = 0
-N_LABELED = 1_000
+N_LABELED, LABELS_PER_CLASS = 1_000, 10  # at least
 
 
 class Case(NamedTuple):
@@ -63,9 +63,10 @@ def synthetic_rows(case: Case, n_unlabeled: int) -> Rows:
         return torch.randint(128, (n, *case.image), dtype=torch.uint8, generator=generator)
 
     patterns = noise(case.classes)
-    labeled_y, unlabeled_y = (torch.arange(n) % case.classes for n in (N_LABELED, n_unlabeled))
+    n_labeled = max(N_LABELED, LABELS_PER_CLASS * case.classes)
+    labeled_y, unlabeled_y = (torch.arange(n) % case.classes for n in (n_labeled, n_unlabeled))
     return Rows(
-        patterns[labeled_y] + noise(N_LABELED),
+        patterns[labeled_y] + noise(n_labeled),
         labeled_y,
         patterns[unlabeled_y] + noise(n_unlabeled),
     )

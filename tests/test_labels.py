@@ -20,6 +20,7 @@ from semivae.labels import (
     every_pair,
     smooth,
 )
+from semivae.noise import Noise
 from tractable import CPU, F64, noise_of, one_hot
 
 RULES = [
@@ -251,6 +252,21 @@ def test_the_pruned_sum_over_all_classes_is_the_exact_sum() -> None:
     torch.testing.assert_close(values[0], values[1])
     assert torch.equal(draws.y[draws.centre], exact.y[exact.centre])
     assert torch.equal(draws.row[draws.centre], torch.arange(5))
+
+
+def test_a_draw_from_next_to_nothing_is_a_class_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where r is the smallest number above 0, u r rounds to r, beyond which lies no class."""
+
+    def uniform(noise: Noise, purpose: str) -> Tensor:
+        return torch.full((4,), {"y": 1 - 2**-24, "roulette": 0.0}[purpose])
+
+    monkeypatch.setattr(Noise, "uniform", uniform)
+    log_q = torch.tensor([0.0, -103.2, -torch.inf]).expand(4, -1)
+    draws = Pruned(exact=1)(log_q, None, noise_of(unlabeled=4))
+    assert draws.y.argmax(1).tolist() == [0] * 4 + [1] * 4
+    assert draws.weight.isfinite().all()
 
 
 def test_one_class_is_pruned_to_itself() -> None:

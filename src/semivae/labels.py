@@ -188,9 +188,12 @@ class Pruned(LabelRule):
             kept[:, 0] = True
             summed = torch.zeros_like(q, dtype=torch.bool).scatter(1, likeliest, kept)
             rest = q.masked_fill(summed, 0.0)  # (B, K)
-            mass = rest.sum(1)  # r (B,)
-            gumbel = noise.gumbel("y", classes).to(log_q.dtype)
-            drawn = (log_q + gumbel).masked_fill(summed, -torch.inf).argmax(1)
+            below = rest.cumsum(1)
+            mass = below[:, -1]  # r (B,)
+            # Rounded up to r, as it is where r is tiny, a point would lie beyond every class.
+            point = (noise.uniform("y").to(log_q.dtype) * mass).minimum(mass.nextafter(0 * mass))
+            drawn = torch.searchsorted(below, point[:, None], right=True)[:, 0]
+            drawn = drawn.clamp(max=classes - 1)  # where r is 0, and nothing is decoded
             chance = (mass / self.roulette).clamp(max=1.0)
             decoded = noise.uniform("roulette").to(log_q.dtype) < chance
             drawn_row = decoded.nonzero()[:, 0]
