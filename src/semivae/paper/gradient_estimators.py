@@ -234,14 +234,14 @@ def compare(
             found = point.gradient(rule, draw, None if rule.memory is None else baseline)
             for part, vector in found.parts.items():
                 errors[part].add(vector)
-            pairs += found.pairs / draws
+            pairs += found.pairs
             if rule.memory is not None:
                 baseline = follow(baseline, found.reconstruction, rule.memory)
             done += 1
             on_step(done, total)
         for part, error in errors.items():
             yield Measured(
-                point.seed, moment, part, kind, tau, pairs, **error.relative()._asdict()
+                point.seed, moment, part, kind, tau, pairs / draws, **error.relative()._asdict()
             )
 
 
