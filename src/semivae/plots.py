@@ -352,16 +352,16 @@ def _estimators(ax: "matplotlib.axes.Axes", points: Sequence[EstimatorPoint], co
     x = [max(point.bias, point.resolution, SMALLEST_SHOWN) for point in points]
     y = [max(point.sd, SMALLEST_SHOWN) for point in points]
     ax.plot(x, y, color=color, linewidth=1.2, label=points[0].kind)
-    texts: dict[tuple[float, float], list[str]] = {}
+    texts: dict[tuple[str, str], tuple[tuple[float, float], list[str]]] = {}
     for point, left, up in zip(points, x, y, strict=True):
         seen = point.bias >= point.resolution
         ax.scatter(left, up, 26, color if seen else "white", edgecolors=color, zorder=3)
         if not seen:
             arrow = {"arrowstyle": "<-", "color": color, "linewidth": 1.0}
             ax.annotate("", (left, up), (-16, 0), textcoords="offset points", arrowprops=arrow)
-        place = (float(f"{left:.2g}"), float(f"{up:.2g}"))
-        texts.setdefault(place, []).append(point.label)
-    for place, labels in texts.items():
+        here = (f"{left:.2g}", f"{up:.2g}")
+        texts.setdefault(here, ((left, up), []))[1].append(point.label)
+    for place, labels in texts.values():
         text = ", ".join(labels)
         ax.annotate(text, place, (5, 4), textcoords="offset points", size=7, color=color)
 

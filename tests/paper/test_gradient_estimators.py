@@ -206,7 +206,7 @@ def test_the_table_the_csv_and_the_figure_say_the_same() -> None:
     ]
     rows[0] = replace(rows[0], bias=0.456, sd=12.345)
     text = markdown(rows, [SMALL])
-    assert "digits, 5 rows, 3 draws of y, 1 seed." in text and "training of 1 epochs" in text
+    assert "digits, 5 rows, 3 draws of y, 1 seed." in text and "training of 1 epoch:" in text
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(lines) == 2 * (len(ESTIMATORS) + 2)
     first = "| pruned sum | – | 1.00 | 0.456 | 12.35 | 0.250 | < 0.030 | 2.00 | 0.250 |"

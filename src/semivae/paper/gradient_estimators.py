@@ -290,6 +290,13 @@ class Errors:
         )
 
 
+def read(results: Path) -> tuple[list[Study], list[Measured]]:
+    """The studies and measurements whose files are there, without measuring."""
+    found = [json.loads(path.read_text()) for path in sorted(results.glob("seed-*.json"))]
+    rows = [Measured(**row) for part in found for row in part["measured"]]
+    return [Study(**part["study"]) for part in found], rows
+
+
 def over_seeds(rows: Sequence[Measured]) -> list[Measured]:
     """Root mean squares over seeds of bias, resolution and sd, means of pairs and cosine."""
     groups: dict[tuple[object, ...], list[Measured]] = {}
@@ -320,12 +327,12 @@ def markdown(rows: Sequence[Measured], plan: Sequence[Study]) -> str:
     text = (
         f"The gradient of the unlabeled ELBO (Eq 5) under each rule for y, relative to the exact "
         f"sum's: the paper's CNN, {study.data}, {study.rows} rows, {study.draws} draws of y, "
-        f"{len(plan)} seed{'s' if len(plan) > 1 else ''}. Bias is that of the mean gradient, `<` "
+        f"{_count(len(plan), 'seed')}. Bias is that of the mean gradient, `<` "
         "where it is within its own error; sd and cosine are those of a single draw.\n"
     )
     found = over_seeds(rows)
     for moment in (INITIALIZATION, TRAINED):
-        after = f" of {study.epochs} epochs" if moment == TRAINED else ""
+        after = f" of {_count(study.epochs, 'epoch')}" if moment == TRAINED else ""
         lines = [HEADER, ("---",) * len(HEADER)]
         for kind, _, tau in ESTIMATORS:
             logits, decoder = (
@@ -337,6 +344,10 @@ def markdown(rows: Sequence[Measured], plan: Sequence[Study]) -> str:
         table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
         text += f"\n{moment.capitalize()}{after}:\n\n{table}"
     return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _tau(tau: float | None) -> str:
