@@ -6,10 +6,17 @@ import math
 import pytest
 import torch
 
-from semivae.bounds import Bound, bound, labeled_elbos, log_evidence
+from semivae.bounds import (
+    NO_BASELINES,
+    Baselines,
+    Bound,
+    bound,
+    labeled_elbos,
+    log_evidence,
+)
 from semivae.distributions import categorical
 from semivae.information import entropy, kl
-from semivae.labels import Enumerated, LabelRule, Observed, Pruned, Smoothed, smooth
+from semivae.labels import Enumerated, LabelRule, Observed, Pruned, Sampled, Smoothed, smooth
 from semivae.models.densities import Encoded
 from semivae.models.specs import Bernoulli, Binarized, Conditional, Factorized, Family
 from semivae.streams import UNLABELED
@@ -432,26 +439,58 @@ def test_a_prior_without_a_closed_form_is_estimated_at_the_sample() -> None:
     assert abs(value.mean() - exact) < 4 * value.std() / math.sqrt(rows)
 
 
-@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=str)
-def test_the_pruned_bound_is_that_of_the_exact_sum_in_mean_and_gradient(family: Family) -> None:
-    """V14 through a model: copies of three examples, each with a noise of its own for z, so that a
-    pair that met another example's would show."""
-    model, copies, groups = small_m2(family, Bernoulli()), 200, 20
-    x = some_images(3).repeat(copies, 1)
-    z_noise = noise_of(labeled=3).normal("z", model.latent_size).double().repeat(copies, 1)
-    weights = [model.classifier[-1].weight, model.decoder.first.of_y.weight]
+class Copies:
+    """The bound of copies of three examples, and the gradients of its sum with respect to the
+    classifier, the encoder of z and the decoder; each example has a noise of its own for z, so
+    that a pair that met another example's would show."""
 
-    def estimate(rule: LabelRule, seed: int) -> torch.Tensor:
-        """The mean bound of each example, then the gradients of their sum."""
-        noise = noise_of(seed, unlabeled=len(x))
-        encoded = model.encode(x, noise)
+    def __init__(self, family: Family, copies: int) -> None:
+        self.model, self.copies = small_m2(family, Bernoulli()), copies
+        self.x = some_images(3).repeat(copies, 1)
+        z_noise = noise_of(labeled=3).normal("z", self.model.latent_size).double()
+        self.z_noise = z_noise.repeat(copies, 1)
+        decoder, latent = self.model.decoder, self.model.latent
+        self.weights = [self.model.classifier[-1].weight, latent.mean.weight]
+        self.weights += [latent.log_variance.weight, decoder.first.of_y.weight]
+
+    def estimate(
+        self, rule: LabelRule, seed: int, baselines: Baselines = NO_BASELINES
+    ) -> torch.Tensor:
+        """The mean bound of each example, then the gradients."""
+        noise = noise_of(seed, unlabeled=len(self.x))
+        encoded = self.model.encode(self.x, noise)
         draws = rule(encoded.q_y.logits, None, noise)
-        value = bound(model, encoded, draws, z_noise).value.view(copies, 3).mean(0)
-        gradients = torch.autograd.grad(value.sum(), weights)
+        parts = bound(self.model, encoded, draws, self.z_noise, baselines)
+        value = parts.value.view(self.copies, 3).mean(0)
+        gradients = torch.autograd.grad(value.sum(), self.weights)
         return torch.cat([value.detach(), *(gradient.flatten() for gradient in gradients)])
 
-    exact = estimate(Enumerated(), seed=0)
-    draws = torch.stack([estimate(Pruned(1, 0.9), seed) for seed in range(groups)])
-    error = draws.std(0) / math.sqrt(groups)
-    assert (error[:3] > 0).all()
-    assert ((draws.mean(0) - exact).abs() <= 5 * error + 1e-9).all()
+
+@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=str)
+@pytest.mark.parametrize("rule", [Pruned(1, 0.9), Sampled()], ids=str)
+def test_an_unbiased_rule_has_the_bound_of_the_exact_sum_in_mean_and_gradient(
+    rule: LabelRule, family: Family
+) -> None:
+    """V14 and the score function through a model: logits, z path and decoder."""
+    copies, groups = Copies(family, 200), 20
+    exact = copies.estimate(Enumerated(), seed=0)
+    baselines = Baselines(torch.tensor(-4.0), torch.tensor(0.5))
+    for centred in (NO_BASELINES, baselines):
+        draws = torch.stack([copies.estimate(rule, seed, centred) for seed in range(groups)])
+        error = draws.std(0) / math.sqrt(groups)
+        assert (error[:3] > 0).all()
+        assert ((draws.mean(0) - exact).abs() <= 5 * error + 1e-9).all()
+
+
+def test_the_baseline_of_the_score_function_centres_both_parts_of_the_bound() -> None:
+    """q(z|x, y): the KL of z averages over y too. A wrong baseline costs variance, not bias."""
+    copies = Copies(Conditional(), 200)
+    classifier = slice(3, 3 + copies.weights[0].numel())
+
+    def variance(reconstruction: float, latent_kl: float) -> torch.Tensor:
+        baselines = Baselines(torch.tensor(reconstruction), torch.tensor(latent_kl))
+        draws = [copies.estimate(Sampled(), seed, baselines) for seed in range(20)]
+        return torch.stack(draws)[:, classifier].var(0).sum()
+
+    assert variance(-4.0, 0.5) < variance(300.0, 0.5) / 100
+    assert variance(-4.0, 0.5) < variance(-4.0, 300.0) / 100

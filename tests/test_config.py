@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semivae import labels, objectives, terms
+from semivae import labels, objectives
 from semivae.config import CHOICES, REFERENCES, choose, from_plain, set_value, to_plain
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Relaxed, StraightThrough
@@ -139,7 +139,7 @@ def test_every_symbol_of_every_objective_is_reachable(kind: str, symbol: str) ->
     assert to_plain(recipe)["objective"]["kind"] == kind
     text = {
         "weighting": "dataset",
-        "label_divergence": "smoothed-prior",
+        "label_divergence": "tight",
         "information": "batch",
     }.get(symbol, "0.125")
     changed = set_value(recipe, f"objective.{symbol}", text)
@@ -158,6 +158,10 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         ("optimized_labeled", "label_divergence"),
         *(("optimized_elbo", name) for name in ("alpha", "beta", "gamma", "epsilon")),
         ("optimized_elbo", "information"),
+        *(("optimized_elbo_literal", name) for name in ("alpha", "beta", "gamma", "epsilon")),
+        *(("modified_elbo", name) for name in ("alpha", "epsilon", "weighting")),
+        *(("survey3_j", name) for name in ("beta", "gamma", "weighting")),
+        *(("shot_mnist", name) for name in ("alpha", "capacity_z", "capacity_y", "weight")),
     }
 
 
@@ -166,6 +170,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
     [
         ("labels", "straight_through", lambda r: r.labels == StraightThrough()),
         ("labels", "enumerated", lambda r: r.labels == Enumerated()),
+        ("labels", "sampled", lambda r: r.labels == labels.Sampled()),
         ("likelihood", "learned-gaussian", lambda r: r.likelihood == specs.LearnedSigma()),
         ("network", "mlp", lambda r: r.network == networks.MLP()),
         ("network.latent", "7", lambda r: r.network == networks.PaperCNN(latent=7)),
@@ -186,7 +191,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         (
             "objective.label_divergence",
             "reverse",
-            lambda r: r.objective.label_divergence is terms.ReverseLabelKL,
+            lambda r: r.objective.label_divergence is objectives.reverse_divergence,
         ),
     ],
 )
@@ -196,6 +201,11 @@ def test_set_changes_that_value_and_no_other(key: str, text: str, read: Any) -> 
     assert not read(AUTO)
     field = key.partition(".")[0]
     assert dataclasses.replace(changed, **{field: getattr(AUTO, field)}) == AUTO
+
+
+def test_a_ramp_is_one_weight_that_a_number_replaces() -> None:
+    recipe = set_value(set_value(AUTO, "objective.beta", "ramp(0,3,0.5)"), "objective.beta", "2")
+    assert recipe.objective.beta == 2.0  # type: ignore[attr-defined]
 
 
 def test_labels_and_their_tau_are_two_settings_in_order() -> None:

@@ -20,6 +20,7 @@ PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.m
 # Every public class and function of these has a row in notation.md.
 DOCUMENTED = (
     "bounds",
+    "capacities",
     "distributions",
     "information",
     "labels",

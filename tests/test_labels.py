@@ -15,9 +15,11 @@ from semivae.labels import (
     Observed,
     Pruned,
     Relaxed,
+    Sampled,
     Smoothed,
     StraightThrough,
     every_pair,
+    follow,
     smooth,
 )
 from semivae.noise import Noise
@@ -28,6 +30,7 @@ RULES = [
     Enumerated(),
     Relaxed(),
     StraightThrough(),
+    Sampled(),
     Smoothed(0.1),
     Smoothed(0.1, decode=Enumerated()),
 ]
@@ -170,6 +173,82 @@ def test_straight_through_gradient_is_that_of_relaxed_where_f_is_linear() -> Non
         (draws.y * torch.arange(15, dtype=F64).view(5, 3)).sum().backward()
         gradients.append(log_q.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# The score function.
+
+
+def test_sampled_is_one_class_of_q_with_weight_1() -> None:
+    """Frequencies are q; the weight is 1 and its gradient that of log q_k."""
+    rows = 60_000
+    log_pi = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    draws = Sampled()(log_pi.expand(rows, -1), None, noise_of(unlabeled=rows))
+    error = (log_pi.exp() * (1 - log_pi.exp()) / rows).sqrt()
+    assert ((draws.y.mean(0) - log_pi.exp()).abs() < 4 * error).all()
+    assert (draws.weight == 1).all() and (draws.y.max(1).values == 1).all()
+    log_q = some_log_q().requires_grad_()
+    draws = Sampled()(log_q, None, noise_of(unlabeled=5))
+    (gradient,) = torch.autograd.grad(draws.weight.sum(), log_q)
+    assert torch.equal(gradient, draws.y)
+
+
+def sampled_estimates(rows: int, baseline: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Of so many equal examples: values of E_q f, gradients of the logits, and of f."""
+    logits = TEN.expand(rows, -1).clone().requires_grad_()
+    f = VALUES.expand(rows, -1).clone().requires_grad_()
+    draws = Sampled()(logits.log_softmax(1), None, noise_of(unlabeled=rows))
+    centre = torch.tensor(baseline, dtype=F64)
+    value = draws.expectation(f[draws.row, draws.y.argmax(1)], centre)
+    by_logits, by_f = torch.autograd.grad(value.sum(), [logits, f])
+    return value.detach(), by_logits, by_f
+
+
+@pytest.mark.parametrize("baseline", [-540.0, -500.0, 0.0, math.nan])
+def test_the_score_function_is_unbiased_whatever_centres_it(baseline: float) -> None:
+    """Value and gradients are those of the sum over classes; nan: the mean of the others."""
+    rows, q = 200_000, TEN.softmax(0)
+    exact = (q * VALUES).sum()
+    estimates = sampled_estimates(rows, baseline)
+    for estimate, expected in zip(estimates, (exact, q * (VALUES - exact), q), strict=True):
+        error = estimate.std(0) / math.sqrt(rows)
+        assert ((estimate.mean(0) - expected).abs() <= 4 * error + 1e-9).all()
+
+
+def test_the_baseline_keeps_the_variance_of_the_score_function_low() -> None:
+    """The offset of -540 nats is gone, from a running mean and from the mean of the others."""
+    q = TEN.softmax(0)
+    mean = (q * VALUES).sum().item()
+    running, others, none = (
+        sampled_estimates(20_000, baseline)[1].var(0).sum().item()
+        for baseline in (mean, math.nan, 0.0)
+    )
+    assert max(running, others) < none / 100
+    assert others == pytest.approx(running, rel=0.05)
+
+
+def test_an_example_is_not_centred_by_its_own_draw() -> None:
+    """Else the gradient of the logits would be that of something else."""
+    f = torch.tensor([-3.0, -4.0, -8.0], dtype=F64)
+    log_q = some_log_q(3).requires_grad_()
+    draws = Sampled()(log_q, None, noise_of(unlabeled=3))
+    (gradient,) = torch.autograd.grad(draws.expectation(f).sum(), log_q)
+    others = torch.tensor([-6.0, -5.5, -3.5], dtype=F64)
+    torch.testing.assert_close(gradient, draws.y * (f - others)[:, None])
+    one = Sampled()(log_q[:1], None, noise_of(unlabeled=1))
+    assert one.expectation(f[:1]).item() == -3.0
+
+
+def test_a_running_baseline_begins_with_the_first_mean() -> None:
+    """c <- rho c + (1 - rho) mean; nan is none yet."""
+    baseline = follow(torch.tensor(math.nan), torch.tensor(-500.0), 0.9)
+    assert baseline.item() == -500.0
+    assert follow(baseline, torch.tensor(-400.0), 0.9).item() == pytest.approx(-490.0)
+
+
+@pytest.mark.parametrize("rho", [-0.1, 1.0, math.nan])
+def test_a_memory_without_sense_is_an_error(rho: float) -> None:
+    with pytest.raises(ValueError, match="rho="):
+        Sampled(rho)
 
 
 # The pruned sum: V14.

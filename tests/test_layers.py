@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("3, bounds", frozenset({"bounds"})),
     ("3, streams", frozenset({"streams"})),
     ("3, terms", frozenset({"terms"})),
+    ("3, capacities", frozenset({"capacities"})),
     ("3, objectives", frozenset({"objectives"})),
     ("3, specs", frozenset({"objective_specs"})),
     ("4", frozenset({"training", "evaluation", "generation", "diagnostics"})),

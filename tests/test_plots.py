@@ -14,7 +14,7 @@ from PIL import Image
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import Reliability
-from semivae.plots import ResultRow
+from semivae.plots import EstimatorPoint, ResultRow
 
 
 def texts(figure: matplotlib.figure.Figure) -> list[str]:
@@ -198,3 +198,43 @@ def test_bars_show_both_numbers_the_error_and_every_seed():
 def test_bars_of_nothing_are_an_error():
     with pytest.raises(InputError, match="no result rows"):
         plots.results_bars([])
+
+
+def a_point(kind: str, label: str, bias: float, resolution: float, sd: float) -> EstimatorPoint:
+    return EstimatorPoint("logits", kind, label, bias, resolution, sd)
+
+
+def test_estimators_of_a_kind_are_joined_and_an_unseen_bias_is_an_open_mark():
+    points = [
+        a_point("soft", "2", 0.5, 0.1, 1.0),
+        a_point("soft", "1", 0.02, 0.1, 3.0),
+        a_point("hard", "2", 0.01, 0.2, 4.0),
+        a_point("hard", "1", 0.02, 0.2, 4.0),
+        EstimatorPoint("decoder", "soft", "2", 0.0, 0.0, 0.0),
+    ]
+    figure = plots.estimator_planes(points)
+    logits, decoder = figure.axes
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["logits", "decoder"]
+    soft, hard = logits.get_lines()
+    np.testing.assert_allclose(soft.get_xydata(), [[0.5, 1.0], [0.1, 3.0]])
+    np.testing.assert_allclose(hard.get_xydata(), [[0.2, 4.0], [0.2, 4.0]])
+    open_marks = [(mark.get_facecolor()[0, :3] == 1).all() for mark in logits.collections]
+    assert open_marks == [False, True, True, True]
+    said = texts(figure)
+    assert "2, 1" in said and "bias of the mean gradient" in said
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["soft", "hard"]
+    assert logits.get_xscale() == logits.get_yscale() == "log"
+    assert (decoder.get_lines()[0].get_xydata() > 0).all()
+    drawn(figure)
+
+
+def test_a_third_panel_begins_a_line():
+    points = [EstimatorPoint(panel, "soft", "", 0.1, 0.01, 1.0) for panel in "abc"]
+    figure = plots.estimator_planes(points)
+    assert len(figure.axes) == 3
+    drawn(figure)
+
+
+def test_estimators_of_nothing_are_an_error():
+    with pytest.raises(InputError, match="no estimators"):
+        plots.estimator_planes([])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from benchmarks import tables
 
+from semivae.paper import gradient_estimators
 from semivae.paper.results_table import Collected, read
 from semivae.recipes import RECIPES, Reached
 from semivae.report import results_markdown
@@ -53,6 +54,15 @@ def test_what_a_recipe_reached_is_in_the_result_files(
     assert round(statistics.stdev(accuracies) / len(runs) ** 0.5, 2) == row.standard_error
     minutes = statistics.mean(run.summary["train_seconds"] for run in runs) / 60
     assert round(minutes, 1) == row.minutes
+
+
+def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:
+    results = ROOT / "benchmarks" / "results" / "gradient-estimators"
+    plan, rows = gradient_estimators.read(results)
+    assert plan[0].data == "mnist"
+    table = (results / "estimators.md").read_text(encoding="utf-8")
+    assert gradient_estimators.markdown(rows, plan) == table
+    assert gradient_estimators.to_csv(rows) == (results / "estimators.csv").read_text()
 
 
 def test_the_page_on_performance_prints_the_tables_of_the_result_files() -> None:

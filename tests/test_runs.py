@@ -13,6 +13,7 @@ from jaxtyping import config
 from torch import Tensor
 
 from semivae import runs
+from semivae.config import CHOICES, to_plain
 from semivae.data.datasets import load
 from semivae.data.splits import LabelSplit
 from semivae.errors import InputError
@@ -506,17 +507,45 @@ def test_labels_may_be_held_out_for_validation() -> None:
         runs.prepare(Request("digits", labels=100, holdout=0.3, validation=10))
 
 
-def test_kingmas_objective_comes_with_his_family_unless_told_otherwise() -> None:
-    asked = Request("digits", labels=50, objective="kingma_2014")
+@pytest.mark.parametrize(
+    ("objective", "labels"),
+    [(name, "sampled") for name in CHOICES["objective"]]
+    + [("optimized_elbo", name) for name in CHOICES["labels"]],
+)
+def test_every_objective_and_every_label_rule_takes_a_step(objective: str, labels: str) -> None:
+    settings = (f"labels={labels}", "family=conditional")
+    asked = Request("digits", labels=20, objective=objective, settings=settings)
+    plain = to_plain(runs.prepare(asked).recipe)
+    assert (plain["objective"]["kind"], plain["labels"]["kind"]) == (objective, labels)
+
+
+@pytest.mark.parametrize(
+    ("objective", "setting", "words"),
+    [
+        ("optimized_elbo_literal", "objective.epsilon=0", "give epsilon > 0"),
+        ("modified_elbo", "objective.alpha=-1", "unlearns the labels"),
+        ("optimized_elbo", "labels.rho=1", "rho=1 keeps no running mean"),
+    ],
+)
+def test_a_symbol_without_sense_is_refused(objective: str, setting: str, words: str) -> None:
+    settings = ("labels=sampled", setting)
+    with pytest.raises(InputError, match=words):
+        runs.prepare(Request("digits", labels=20, objective=objective, settings=settings))
+
+
+@pytest.mark.parametrize("objective", ["kingma_j", "kingma_2014"])
+def test_kingmas_objective_comes_with_his_family_unless_told_otherwise(objective: str) -> None:
+    asked = Request("digits", labels=50, objective=objective)
     assert runs.prepare(asked).recipe.family == Conditional()
     told = replace(asked, settings=("family=factorized",))
     assert runs.prepare(told).recipe.family == Factorized()
 
 
-def test_the_plug_in_information_needs_five_rows_per_class() -> None:
+@pytest.mark.parametrize("name", ["optimized_elbo", "optimized_elbo_literal", "survey3_j"])
+def test_the_plug_in_information_needs_five_rows_per_class(name: str) -> None:
     settings = ("objective.information=batch", "training.unlabeled_rows=49")
     with pytest.raises(InputError, match="at least 50 unlabeled rows a step"):
-        runs.prepare(Request("digits", labels=50, settings=settings))
+        runs.prepare(Request("digits", labels=50, objective=name, settings=settings))
 
 
 def test_a_weight_that_unlearns_the_labels_is_refused() -> None:

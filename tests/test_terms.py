@@ -14,13 +14,15 @@ from semivae.labels import (
     LabelRule,
     Observed,
     Relaxed,
+    Sampled,
     Smoothed,
     StraightThrough,
     smooth,
 )
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family
+from semivae.noise import Noise
 from semivae.schedules import Ramp
-from semivae.streams import LABELED, UNLABELED, Rows
+from semivae.streams import LABELED, UNLABELED, Rows, Streams
 from semivae.terms import (
     ELBO,
     ClassifierEntropy,
@@ -39,6 +41,7 @@ from semivae.terms import (
     evaluate,
 )
 from tractable import (
+    CPU,
     F64,
     FixedStreams,
     noise_of,
@@ -78,6 +81,8 @@ FAMILIES = pytest.mark.parametrize(
         (UNLABELED, Enumerated(), True),
         (UNLABELED, Relaxed(), True),
         (UNLABELED, StraightThrough(), True),
+        (UNLABELED, Sampled(), True),
+        (UNLABELED, Sampled(rho=0.0), True),
     ],
     ids=str,
 )
@@ -117,6 +122,54 @@ def test_every_term_of_the_classifier_keeps_the_laws_of_a_term(
 ) -> None:
     """They train the trunk and the classifier, and nothing else."""
     check_term(term, small_m2(family, Bernoulli()), some_batch(), reaches)
+
+
+# What a rule with a memory remembers.
+
+
+@FAMILIES
+def test_a_baseline_is_remembered_of_each_part_that_averages_over_y(family: Family) -> None:
+    """The KL of z does so only under q(z|x, y); rules without a memory remember nothing."""
+    model = small_m2(family, Bernoulli())
+    parts = [Reconstruction, LatentKL, LabelKL]
+    buffers = [part(UNLABELED, Sampled()).initial_buffers(model) for part in parts]
+    names = ["unlabeled/reconstruction/baseline"]
+    names += ["unlabeled/latent_kl/baseline"] if model.q_z_sees_y else []
+    assert [name for found in buffers for name in found] == names
+    assert all(value.isnan() for found in buffers for value in found.values())
+    assert not any(part(UNLABELED, Enumerated()).initial_buffers(model) for part in parts)
+
+
+@FAMILIES
+def test_a_baseline_follows_the_mean_over_all_rows_and_centres_the_next_step(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """c <- rho c + (1 - rho) mean over the rows of every process; this step's bound has c."""
+    model, x = small_m2(family, Bernoulli()), some_images(8)
+    term = Reconstruction(UNLABELED, Sampled(rho=0.7))
+    name = "unlabeled/reconstruction/baseline"
+    state = state_at(**{name: torch.tensor(-5.0, dtype=F64)})
+    whole = term(model, streams_of(model, unlabeled=x), state)
+    torch.testing.assert_close(whole.updates[name], -3.5 + 0.3 * whole.value.detach().mean())
+
+    def half(rank: int) -> Streams:
+        noise = Noise(0, 0, ((UNLABELED, 8),), CPU, rank, processes=2)
+        return streams_of(model, unlabeled=x[4 * rank : 4 * rank + 4], noise=noise)
+
+    parts = [half(r).part_of_mean(UNLABELED, term(model, half(r), state).value) for r in (0, 1)]
+    monkeypatch.setattr("semivae.terms.mean_over_processes", lambda _: sum(parts) / 2)
+    torch.testing.assert_close(term(model, half(0), state).updates, whole.updates)
+
+    def gradient(baseline: float) -> Tensor:
+        state = state_at(**{name: torch.tensor(baseline, dtype=F64)})
+        value = term(model, streams_of(model, unlabeled=x), state).value
+        (found,) = torch.autograd.grad(value.sum(), model.classifier[-1].bias)
+        return found
+
+    streams = streams_of(model, unlabeled=x)
+    draws = Sampled()(streams[UNLABELED].q_y.logits, None, streams.noise.of(UNLABELED))
+    (by_weight,) = torch.autograd.grad(draws.weight.sum(), model.classifier[-1].bias)
+    torch.testing.assert_close(gradient(-5.0) - gradient(-4.0), by_weight)
 
 
 # Closed forms, of given logits.

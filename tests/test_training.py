@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
+from semivae.labels import Sampled
 from semivae.models.densities import DensityModel
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP
@@ -216,32 +217,42 @@ class Recorder:
         self.kept.append((weights(self.model), copy.deepcopy(snapshot)))
 
 
+SAMPLED = optimized_elbo(1.0, 0.3, 0.3, 0.05, labels=Sampled())  # remembers a baseline as well
+
+
 @pytest.mark.parametrize(
-    "training",
-    [TRAINING, replace(TRAINING, optimizer=AdamW(1e-2)), replace(TRAINING, average=0.5)],
-    ids=["adam", "adamw", "average"],
+    ("training", "objective"),
+    [
+        (TRAINING, OBJECTIVE),
+        (replace(TRAINING, optimizer=AdamW(1e-2)), OBJECTIVE),
+        (replace(TRAINING, average=0.5), OBJECTIVE),
+        (TRAINING, SAMPLED),
+    ],
+    ids=["adam", "adamw", "average", "baseline"],
 )
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    epoch: int, training: Training
+    epoch: int, training: Training, objective: Objective
 ) -> None:
-    """Weights, Adam's moments, the running marginal and the logs, from either epoch on."""
+    """Weights, Adam's moments, running marginal and baseline, and the logs, from either epoch
+    on."""
     whole = some_model()
     recorder = Recorder(whole)
-    logs = fit(whole, OBJECTIVE, some_batches(), training, 0, on_epoch=recorder)
+    logs = fit(whole, objective, some_batches(), training, 0, on_epoch=recorder)
     state, snapshot = recorder.kept[epoch - 1]
     assert snapshot.epoch == epoch
 
     resumed = some_model(seed=99)
     resumed.load_state_dict(state)
     again = Recorder(resumed)
-    rest = fit(resumed, OBJECTIVE, some_batches(), training, 0, resume=snapshot, on_epoch=again)
+    rest = fit(resumed, objective, some_batches(), training, 0, resume=snapshot, on_epoch=again)
     assert same(weights(resumed), weights(whole))
     assert [log._replace(seconds=0.0) for log in rest] == [
         log._replace(seconds=0.0) for log in logs[epoch:]
     ]
     (_, theirs), (_, ours) = recorder.kept[-1], again.kept[-1]
     assert same(ours.buffers, theirs.buffers) and "unlabeled/running_marginal" in ours.buffers
+    assert ("unlabeled/reconstruction/baseline" in ours.buffers) is (objective is SAMPLED)
     for number, moments in theirs.optimizer["state"].items():
         assert same(ours.optimizer["state"][number], moments)
 
@@ -259,6 +270,21 @@ def test_resuming_without_what_is_remembered_gives_other_weights() -> None:
         model.load_state_dict(state)
         fit(model, OBJECTIVE, some_batches(), TRAINING, 0, resume=copy.deepcopy(without))
         assert not same(weights(model), weights(whole))
+
+
+def test_resuming_without_the_baseline_gives_other_weights() -> None:
+    """The score function is centred by what the checkpoint holds."""
+    whole = some_model()
+    recorder = Recorder(whole)
+    fit(whole, SAMPLED, some_batches(), TRAINING, 0, on_epoch=recorder)
+    state, snapshot = recorder.kept[0]
+    name = "unlabeled/reconstruction/baseline"
+    assert snapshot.buffers[name].isfinite()
+    other = snapshot._replace(buffers=snapshot.buffers | {name: torch.tensor(0.0)})
+    model = some_model()
+    model.load_state_dict(state)
+    fit(model, SAMPLED, some_batches(), TRAINING, 0, resume=other)
+    assert not same(weights(model), weights(whole))
 
 
 def test_a_snapshot_that_is_kept_stays_as_it_was() -> None:

@@ -41,8 +41,22 @@ class Bound(NamedTuple):
         return self.reconstruction - self.latent_kl - self.label_kl
 
 
+class Baselines(NamedTuple):
+    """Running means that centre the averages over y, for rules with a memory; None: no need."""
+
+    reconstruction: Float[Tensor, ""] | None = None
+    latent_kl: Float[Tensor, ""] | None = None
+
+
+NO_BASELINES = Baselines()
+
+
 def bound(
-    model: DensityModel, encoded: Encoded, draws: LabelDraws, noise: Float[Tensor, "B D"]
+    model: DensityModel,
+    encoded: Encoded,
+    draws: LabelDraws,
+    noise: Float[Tensor, "B D"],
+    baselines: Baselines = NO_BASELINES,
 ) -> Bound:
     """B(x; pi) with one sample of z per example.
 
@@ -50,10 +64,13 @@ def bound(
     which cancels most of its variance in the comparison of labels.
     """
     z, divergence = _latent(model, encoded, draws, noise, _divergence)
-    latent_kl = draws.expectation(divergence) if model.q_z_sees_y else divergence
+    latent_kl = divergence
+    if model.q_z_sees_y:
+        latent_kl = draws.expectation(divergence, baselines.latent_kl)
     log_likelihood = model.log_likelihood(encoded, z, draws)  # (M,)
+    reconstruction = draws.expectation(log_likelihood, baselines.reconstruction)
     return Bound(
-        reconstruction=draws.expectation(log_likelihood) + encoded.per_example,
+        reconstruction=reconstruction + encoded.per_example,
         latent_kl=latent_kl,
         label_kl=kl(draws.log_pi, model.p_y().logits),
     )

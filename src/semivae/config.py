@@ -33,14 +33,20 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "enumerated": labels.Enumerated,
         "pruned": labels.Pruned,
         "relaxed": labels.Relaxed,
+        "sampled": labels.Sampled,
         "straight_through": labels.StraightThrough,
     },
     "objective": {
         "equation_8": objective_specs.Equation8,
         "kingma_2014": objective_specs.Kingma2014,
+        "kingma_j": objective_specs.KingmaJ,
         "optimized_labeled": objective_specs.OptimizedLabeled,
         "tight_labeled": objective_specs.TightLabeled,
         "optimized_elbo": objective_specs.OptimizedELBO,
+        "optimized_elbo_literal": objective_specs.OptimizedELBOLiteral,
+        "modified_elbo": objective_specs.ModifiedELBO,
+        "survey3_j": objective_specs.Survey3J,
+        "shot_mnist": objective_specs.ShotMNIST,
     },
     "optimizer": {"adam": optimizers.Adam, "adamw": optimizers.AdamW},
     "learning_rate": {"constant": optimizers.Constant, "one-cycle": optimizers.OneCycle},
@@ -50,9 +56,10 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "sums": objectives.sums,
     },
     "label_divergence": {
-        "forward": terms.ForwardLabelKL,
-        "reverse": terms.ReverseLabelKL,
-        "smoothed-prior": terms.SmoothedPriorKL,
+        "forward": objectives.forward_divergence,
+        "reverse": objectives.reverse_divergence,
+        "smoothed-prior": objectives.smoothed_prior_divergence,
+        "tight": objectives.tight_divergence,
     },
     "information": {
         "running": terms.RunningMutualInformation,
@@ -126,7 +133,7 @@ def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
     elif head in CHOICES:
         chosen = choose(head, text)
         new = chosen if head in REFERENCES else chosen()
-    elif dataclasses.is_dataclass(old):
+    elif dataclasses.is_dataclass(old) and not isinstance(old, Ramp):  # a ramp is one weight
         inside = ", ".join(f"{key}.{part.name}" for part in dataclasses.fields(old))
         raise InputError(f"--set {key}={text}: {head!r} has several values, name one: {inside}")
     else:

@@ -21,8 +21,8 @@ class LabelDraws(NamedTuple):
     """M weighted points (row, y) that stand for a distribution pi over K labels of B examples.
 
     The weights of an example sum to 1 (for an unbiased draw: in expectation). `log_pi` is kept
-    because KL(pi || p(y)) is always analytic. `centre` names one pair per example: see
-    `expectation`.
+    because KL(pi || p(y)) is always analytic. `centre` names one pair per example, `drawn` whether
+    that pair depends on the draw: see `expectation`.
     """
 
     log_pi: Float[Tensor, "B K"]
@@ -30,19 +30,37 @@ class LabelDraws(NamedTuple):
     y: Float[Tensor, "M K"]
     weight: Float[Tensor, "M"]
     centre: Int[Tensor, "B"]
+    drawn: bool = False
 
-    def expectation(self, f: Float[Tensor, "M"]) -> Float[Tensor, "B"]:
-        """E_pi f per example, as c + sum_w (f - c) with c the detached f of the centre pair.
+    def expectation(
+        self, f: Float[Tensor, "M"], baseline: Float[Tensor, ""] | None = None
+    ) -> Float[Tensor, "B"]:
+        """E_pi f per example, as c + sum_w (f - c) with c detached and independent of the draw.
 
-        The values differ from c by tens of nats and c is hundreds: without the centre that offset,
-        the same for every label, would swamp the gradient with respect to the weights.
+        c is `baseline`, if there is one and it is a number; else the f of the centre pair or,
+        where that pair was drawn, the mean f of the other examples. The values differ from c by
+        tens of nats and c is hundreds: without the centre that offset, the same for every label,
+        would swamp the gradient with respect to the weights.
         """
-        c = f.detach()[self.centre]
+        c = _mean_of_others(f.detach()) if self.drawn else f.detach()[self.centre]
+        if baseline is not None:
+            c = torch.where(baseline.isnan(), c, baseline.to(c))
         return c.index_add(0, self.row, self.weight * (f - c[self.row]))
+
+
+def _mean_of_others(f: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+    """The mean over the other examples of this process (0 where there is no other)."""
+    return (f.sum() - f) / max(len(f) - 1, 1)
 
 
 class LabelRule(ABC):
     """A rule for y: (q(y|x), the observed y as one-hot or None, noise) -> LabelDraws."""
+
+    @property
+    def memory(self) -> float | None:
+        """The rho of the running baseline that centres the rule's expectations; None: it needs
+        none."""
+        return None
 
     @abstractmethod
     def __call__(
@@ -154,6 +172,42 @@ class StraightThrough(LabelRule):
         soft = _gumbel_softmax(log_q, self.tau, noise)
         hard = torch.nn.functional.one_hot(soft.argmax(1), soft.shape[1]).to(soft.dtype)
         return one_pair_each(log_q, hard + soft - soft.detach())
+
+
+@dataclass(frozen=True)
+class Sampled(LabelRule):
+    """pi = q(y|x): one class k drawn from it, with the score function's gradient (Eq 5). M = B.
+
+    The weight q_k / sg(q_k) is 1 and its gradient that of log q_k, so that value and gradient are
+    those of the exact sum in expectation. What centres the sum is a running mean of its value over
+    earlier steps, c <- rho c + (1 - rho) mean, and at the first step the mean of the other
+    examples: either is independent of an example's own draw.
+    """
+
+    rho: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rho < 1:
+            raise ValueError(f"rho={self.rho:g} keeps no running mean: give a number in [0, 1)")
+
+    @property
+    def memory(self) -> float:
+        return self.rho
+
+    def __call__(
+        self, log_q: Float[Tensor, "B K"], y: Float[Tensor, "B K"] | None, noise: Noise
+    ) -> LabelDraws:
+        gumbel = noise.gumbel("y", log_q.shape[1]).to(log_q.dtype)
+        k = (log_q.detach() + gumbel).argmax(1)  # the Gumbel maximum is a draw from q
+        one_hot = torch.nn.functional.one_hot(k, log_q.shape[1]).to(log_q.dtype)
+        log_q_k = log_q.gather(1, k[:, None])[:, 0]
+        weight = (log_q_k - log_q_k.detach()).exp()
+        return one_pair_each(log_q, one_hot)._replace(weight=weight, drawn=True)
+
+
+def follow(baseline: Float[Tensor, ""], mean: Float[Tensor, ""], rho: float) -> Float[Tensor, ""]:
+    """The running baseline after one more step; nan, where there was none, becomes the mean."""
+    return torch.where(baseline.isnan(), mean, rho * baseline + (1 - rho) * mean)
 
 
 @dataclass(frozen=True)

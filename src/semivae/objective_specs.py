@@ -12,14 +12,20 @@ from semivae.objectives import (
     StreamWeights,
     balanced,
     equation_8,
+    forward_divergence,
     kingma_2014,
     kingma_alpha,
+    kingma_j,
+    modified_elbo,
     optimized_elbo,
+    optimized_elbo_literal,
     optimized_labeled,
+    shot_mnist,
+    survey3_j,
     tight_labeled,
 )
-from semivae.schedules import Weight, weight_at
-from semivae.terms import ForwardLabelKL, RunningMutualInformation
+from semivae.schedules import Ramp, Weight, weight_at
+from semivae.terms import RunningMutualInformation
 
 Weighting = Callable[[int, int], StreamWeights]
 
@@ -48,6 +54,17 @@ class Equation8(ObjectiveSpec):
 
 
 @dataclass(frozen=True)
+class KingmaJ(ObjectiveSpec):
+    """Kingma 2014, Eq 8: both ELBOs with his code's weights, and no classifier term.
+
+    His q(z|x, y) is the family `Conditional`, which `--objective kingma_j` chooses with it.
+    """
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return kingma_j(n_labeled, n_unlabeled, labels)
+
+
+@dataclass(frozen=True)
 class Kingma2014(ObjectiveSpec):
     """Kingma 2014, Eq 9, with his code's weights and alpha = 0.1 N / N_l.
 
@@ -63,7 +80,7 @@ class OptimizedLabeled(ObjectiveSpec):
     """Sections 3.4 and 3.5, the labeled stream alone."""
 
     epsilon: float = 1e-3
-    label_divergence: LabelDivergence = ForwardLabelKL
+    label_divergence: LabelDivergence = forward_divergence
 
     def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
         return optimized_labeled(self.epsilon, self.label_divergence)
@@ -88,7 +105,7 @@ class OptimizedELBO(ObjectiveSpec):
     beta: Weight = 1.0
     gamma: Weight = 1.0
     epsilon: float = 1e-3
-    label_divergence: LabelDivergence = ForwardLabelKL
+    label_divergence: LabelDivergence = forward_divergence
     information: Information = RunningMutualInformation
     weighting: Weighting = balanced
 
@@ -103,6 +120,90 @@ class OptimizedELBO(ObjectiveSpec):
             self.information,
             self.weighting(n_labeled, n_unlabeled),
         )
+
+
+@dataclass(frozen=True)
+class OptimizedELBOLiteral(ObjectiveSpec):
+    """Section 3.6 letter by letter, for the record: a positive alpha unlearns the labels.
+
+    alpha None: Kingma's 0.1 N, on the mean over the labels that is printed beside the sums.
+    """
+
+    alpha: Weight | None = None
+    beta: Weight = 1.0
+    gamma: Weight = 1.0
+    epsilon: float = 1e-3
+    information: Information = RunningMutualInformation
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return optimized_elbo_literal(
+            0.1 * (n_labeled + n_unlabeled) if self.alpha is None else self.alpha,
+            self.beta,
+            self.gamma,
+            self.epsilon,
+            n_labeled,
+            n_unlabeled,
+            labels,
+            self.information,
+        )
+
+
+@dataclass(frozen=True)
+class ModifiedELBO(ObjectiveSpec):
+    """Section 8.6; alpha None: Kingma's rule 0.1 N / N_l."""
+
+    alpha: Weight | None = None
+    epsilon: float = 1e-3
+    weighting: Weighting = balanced
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return modified_elbo(
+            _alpha(self.alpha, n_labeled, n_unlabeled),
+            self.epsilon,
+            labels,
+            self.weighting(n_labeled, n_unlabeled),
+        )
+
+
+@dataclass(frozen=True)
+class Survey3J(ObjectiveSpec):
+    """Section 8.11, Eq 5: no term for the labels but their ELBO."""
+
+    beta: Weight = 1.0
+    gamma: Weight = 1.0
+    information: Information = RunningMutualInformation
+    weighting: Weighting = balanced
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return survey3_j(
+            self.beta,
+            self.gamma,
+            labels,
+            self.information,
+            self.weighting(n_labeled, n_unlabeled),
+        )
+
+
+# SHOT-VAE's script raises its capacities in 25,000 of the 140,700 steps that it takes.
+SHOT_RISE = 25_000 / 140_700
+
+
+@dataclass(frozen=True)
+class ShotMNIST(ObjectiveSpec):
+    """SHOT-VAE's script for MNIST: capacities C_z and C_y (capped at log K), their weight, alpha.
+
+    Its squared error is `likelihood=gaussian` with `likelihood.sigma=0.35355`, its estimator
+    `labels=relaxed`.
+    """
+
+    alpha: Weight = 50.0
+    capacity_z: Weight = Ramp(0.0, 17.5, SHOT_RISE)  # noqa: RUF009  (a frozen value)
+    capacity_y: Weight = Ramp(0.0, 17.0, SHOT_RISE)  # noqa: RUF009  (a frozen value)
+    weight: Weight = 30.0
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        alpha = _alpha(self.alpha, n_labeled, n_unlabeled)
+        return shot_mnist(alpha, self.capacity_z, self.capacity_y, self.weight, labels)
 
 
 def _alpha(alpha: Weight | None, n_labeled: int, n_unlabeled: int) -> Weight:

@@ -32,7 +32,13 @@ from semivae.fitting import (
 )
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional
-from semivae.objective_specs import Kingma2014, OptimizedELBO
+from semivae.objective_specs import (
+    Kingma2014,
+    KingmaJ,
+    OptimizedELBO,
+    OptimizedELBOLiteral,
+    Survey3J,
+)
 from semivae.processes import is_main, launched
 from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
@@ -123,7 +129,7 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
         objective = choose("objective", request.objective)()
-        family = Conditional() if isinstance(objective, Kingma2014) else recipe.family
+        family = Conditional() if isinstance(objective, Kingma2014 | KingmaJ) else recipe.family
         recipe = replace(recipe, objective=objective, family=family)
     for setting in request.settings:
         key, equals, value = setting.partition("=")
@@ -162,9 +168,10 @@ def _check_shares(data: TrainingSet, recipe: Recipe) -> None:
 def _check_plug_in(data: TrainingSet, recipe: Recipe) -> None:
     """The plug-in mutual information is biased by (K - 1) / 2B: not for fewer than 5 K rows."""
     facts, objective = data.facts, recipe.objective
+    if not isinstance(objective, OptimizedELBO | OptimizedELBOLiteral | Survey3J):
+        return
     rows = min(recipe.training.unlabeled_rows, facts.n_unlabeled)
-    plug_in = isinstance(objective, OptimizedELBO) and objective.information is MutualInformation
-    if plug_in and rows < 5 * facts.classes:
+    if objective.information is MutualInformation and rows < 5 * facts.classes:
         raise InputError(
             f"objective.information=batch needs at least {5 * facts.classes} unlabeled rows a "
             f"step (5 per class) and there are {rows}: use objective.information=running"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from semivae.bounds import Bound, bound
+from semivae.bounds import Baselines, Bound, bound
 from semivae.labels import LabelRule
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
@@ -34,6 +34,11 @@ class StepState(NamedTuple):
     buffers: dict[str, Tensor]
 
 
+def baseline_name(stream: str, part: str) -> str:
+    """The buffer that centres a part of the bound of a stream."""
+    return f"{stream}/{part}/baseline"
+
+
 class Streams:
     """Every stream of a step after one concatenated pass through the trunk."""
 
@@ -57,13 +62,19 @@ class Streams:
         rows = dict(self.noise.streams)[stream]
         return values.sum(0) / (rows / self.noise.processes)
 
-    def bound(self, stream: str, rule: LabelRule) -> Bound:
-        """B(x; pi) of a stream under a label rule, computed at the first call."""
+    def bound(self, stream: str, rule: LabelRule, state: StepState) -> Bound:
+        """B(x; pi) of a stream under a label rule, computed at the first call.
+
+        A rule with a memory is centred by the baselines among the buffers of `state`.
+        """
         if (stream, rule) not in self.bounds:
             encoded, noise = self[stream], self.noise.of(stream)
             draws = rule(encoded.q_y.logits, encoded.y, noise)
             z_noise = noise.normal("z", self.latent).to(encoded.per_example.dtype)
-            self.bounds[stream, rule] = bound(self.model, encoded, draws, z_noise)
+            baselines = Baselines(
+                *(state.buffers.get(baseline_name(stream, part)) for part in Baselines._fields)
+            )
+            self.bounds[stream, rule] = bound(self.model, encoded, draws, z_noise, baselines)
         return self.bounds[stream, rule]
 
 

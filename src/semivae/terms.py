@@ -14,11 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.information import entropy, kl
-from semivae.labels import LabelRule, observed_label, smooth
+from semivae.labels import LabelRule, follow, observed_label, smooth
 from semivae.models.densities import DensityModel
 from semivae.processes import mean_over_processes
 from semivae.schedules import Ramp, Weight, weight_at
-from semivae.streams import LABELED, UNLABELED, StepState, Streams
+from semivae.streams import LABELED, UNLABELED, StepState, Streams, baseline_name
 
 
 class TermValue(NamedTuple):
@@ -137,8 +137,12 @@ class Reconstruction(Term):
     stream: str
     rule: LabelRule
 
+    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
+        return _no_baseline_yet(self, model)
+
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
-        return TermValue(streams.bound(self.stream, self.rule).reconstruction, {})
+        value = streams.bound(self.stream, self.rule, state).reconstruction
+        return TermValue(value, _next_baseline(self, value, streams, state))
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,31 @@ class LatentKL(Term):
     stream: str
     rule: LabelRule
 
+    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
+        return _no_baseline_yet(self, model) if model.q_z_sees_y else {}
+
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
-        return TermValue(streams.bound(self.stream, self.rule).latent_kl, {})
+        value = streams.bound(self.stream, self.rule, state).latent_kl
+        return TermValue(value, _next_baseline(self, value, streams, state))
+
+
+def _no_baseline_yet(part: Reconstruction | LatentKL, model: DensityModel) -> dict[str, Tensor]:
+    """The buffer of a rule that centres by a running mean: nan, as no step has been seen."""
+    if part.rule.memory is None:
+        return {}
+    return {baseline_name(part.stream, part.name): model.p_y().logits.new_full((), torch.nan)}
+
+
+def _next_baseline(
+    part: Reconstruction | LatentKL, value: Float[Tensor, "B"], streams: Streams, state: StepState
+) -> dict[str, Tensor]:
+    """The running mean after this step, over all processes: this step itself was centred by the
+    one before."""
+    name, rho = baseline_name(part.stream, part.name), part.rule.memory
+    if rho is None or name not in state.buffers:
+        return {}
+    mean = mean_over_processes(streams.part_of_mean(part.stream, value.detach()))
+    return {name: follow(state.buffers[name], mean, rho)}
 
 
 @dataclass(frozen=True)
@@ -162,7 +189,7 @@ class LabelKL(Term):
     rule: LabelRule
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
-        return TermValue(streams.bound(self.stream, self.rule).label_kl, {})
+        return TermValue(streams.bound(self.stream, self.rule, state).label_kl, {})
 
 
 def ELBO(stream: str, rule: LabelRule) -> Sum:

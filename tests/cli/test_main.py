@@ -15,6 +15,7 @@ from running import Cli
 import semivae
 from semivae import runs
 from semivae.cli import main
+from semivae.paper import gradient_estimators as estimators
 from semivae.paper.sides import M2, OPTIMIZED, Side
 from semivae.runs import Request
 
@@ -114,7 +115,8 @@ def test_the_architecture_is_printed_and_written(cli: Cli) -> None:
 def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None:
     ended = cli("reproduce", *names)
     assert (ended.code, ended.out) == (2, "")
-    assert "choose from architecture, results-table, or all" in ended.err
+    pieces = "architecture, gradient-estimators, results-table, or all"
+    assert f"choose from {pieces}" in ended.err
     assert not Path("runs").exists()
 
 
@@ -152,6 +154,32 @@ def test_two_reproductions_do_not_share_a_folder(cli: Cli) -> None:
     assert "--out here: another `semivae reproduce` is at work there" in ended.err
     assert not Path("here/architecture.md").exists()
     assert cli("reproduce", "architecture", "--out", "here").code == 0
+
+
+def test_the_study_of_gradient_estimators_is_printed_and_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick one on digits, with fewer draws; the second time it is read from its files."""
+    study = replace(estimators.studies(1, True, None)[0], epochs=1, rows=8, draws=2)
+    monkeypatch.setattr(
+        "semivae.paper.gradient_estimators.studies",
+        lambda seeds, quick, data_dir: [replace(study, seed=seed) for seed in range(seeds)],
+    )
+    command = ("reproduce", "gradient-estimators", "--quick", "--seeds", "2", "--out", "here")
+    ended = cli(*command)
+    assert ended.code == 0
+    folder = Path("here/gradient-estimators-quick")
+    table = (folder / "estimators.md").read_text()
+    assert ended.out.startswith(table) and table.count("| score function |") == 2
+    assert (folder / "estimators.png").read_bytes().startswith(b"\x89PNG")
+    lines = (folder / "estimators.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 2 * 2 * len(estimators.ESTIMATORS)
+    again = cli(*command, "--json").json["gradient-estimators"]
+    assert [row["seed"] for row in again["studies"]] == [0, 1]
+    assert len(again["measured"]) == len(lines) - 1
+    assert {Path(path).name for path in again["written"]} == {
+        "estimators.png", "estimators.csv", "estimators.md", "seed-0.json", "seed-1.json",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -93,8 +93,38 @@ def _results_table(wish: Wish) -> dict[str, object]:
     }
 
 
+def _gradient_estimators(wish: Wish) -> dict[str, object]:
+    from semivae.cli.progress import display
+    from semivae.paper import gradient_estimators as estimators
+    from semivae.plots import estimator_planes, to_png
+
+    folder = wish.out / ("gradient-estimators-quick" if wish.quick else "gradient-estimators")
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = estimators.studies(wish.seeds, wish.quick, wish.data_dir)
+    rows: list[estimators.Measured] = []
+    with display() as shown:
+        for study in plan:
+            count = shown.counting(f"gradients, seed {study.seed}")
+            rows += estimators.measured(study, folder, wish.data_dir, count)
+    text = estimators.markdown(rows, plan)
+    figure = to_png(estimator_planes(estimators.points(rows)))
+    written = [
+        _written(folder / "estimators.png", figure),
+        _written(folder / "estimators.csv", estimators.to_csv(rows).encode()),
+        _written(folder / "estimators.md", text.encode()),
+        *(folder / f"seed-{study.seed}.json" for study in plan),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "studies": [asdict(study) for study in plan],
+        "measured": [asdict(row) for row in rows],
+    }
+
+
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "architecture": _architecture,
+    "gradient-estimators": _gradient_estimators,
     "results-table": _results_table,
 }
 """What can be reproduced, in the order of `all`."""

@@ -1,0 +1,384 @@
+"""Bias and variance of every estimate of the sum over y (section 2.7.2 has one of them): the
+gradient of the unlabeled ELBO (Eq 5) under each label rule, against that of the exact sum.
+
+One batch at fixed weights and with one fixed noise of z, so that nothing but y is random; many
+draws of y. The gradient is taken with respect to the classifier's logits and to the decoder's
+weights apart: a rule may be unbiased for one and not for the other.
+"""
+
+import copy
+import csv
+import io
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from semivae import runs
+from semivae.bounds import Baselines, bound
+from semivae.data.sources import MNIST, is_here
+from semivae.distributions import categorical
+from semivae.files import write_text
+from semivae.fitting import Hooks, TrainingSet, new_model, train
+from semivae.labels import (
+    Enumerated,
+    LabelRule,
+    Pruned,
+    Relaxed,
+    Sampled,
+    StraightThrough,
+    follow,
+)
+from semivae.models.densities import Encoded
+from semivae.models.m2 import M2
+from semivae.noise import Noise, key
+from semivae.plots import EstimatorPoint
+from semivae.streams import UNLABELED
+
+CPU = torch.device("cpu")
+INITIALIZATION, TRAINED = "at initialization", "after training"
+LOGITS, DECODER = "logits", "decoder"
+TEMPERATURES = (2.0, 1.0, 2 / 3, 0.3, 0.1)
+
+
+class Estimator(NamedTuple):
+    """A label rule under the name of its kind; tau where it has one."""
+
+    kind: str
+    rule: LabelRule
+    tau: float | None = None
+
+
+EXACT = Estimator("exact sum", Enumerated())
+ESTIMATORS = (
+    Estimator("pruned sum", Pruned()),
+    Estimator("score function", Sampled()),
+    *(Estimator("Gumbel-Softmax", Relaxed(tau), tau) for tau in TEMPERATURES),
+    *(Estimator("straight-through", StraightThrough(tau), tau) for tau in TEMPERATURES),
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One measurement: data, how long to train before the second look, the batch, the draws of
+    y."""
+
+    data: str
+    labels: int
+    epochs: int
+    rows: int
+    draws: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One estimator's gradient for one part of the model, relative to the norm of the exact one.
+
+    bias: of the mean gradient, its own error of estimation taken off; resolution: that error,
+    below which no bias can be seen; sd: of a single draw of y per row; cosine: of the angle
+    between a single draw and the exact gradient, on average; pairs: decoded (row, class) pairs per
+    row.
+    """
+
+    seed: int
+    moment: str
+    part: str
+    kind: str
+    tau: float | None
+    pairs: float
+    bias: float
+    resolution: float
+    sd: float
+    cosine: float
+
+
+def studies(seeds: int, quick: bool, data_dir: Path | None) -> list[Study]:
+    """MNIST if its files are here, else (and for a quick look) digits; one study per seed."""
+    if quick or not is_here(MNIST, data_dir):
+        draws = 40 if quick else 400
+        first = Study("digits", labels=50, epochs=10, rows=64, draws=draws, seed=0)
+    else:
+        first = Study("mnist", labels=1000, epochs=1, rows=128, draws=100, seed=0)
+    return [replace(first, seed=seed) for seed in range(seeds)]
+
+
+def measured(
+    study: Study, results: Path, data_dir: Path | None, on_step: Callable[[int, int], None]
+) -> list[Measured]:
+    """The study's measurements: from its file under `results` if it is there, else taken.
+
+    `on_step` receives the gradients of estimators taken and to be taken.
+    """
+    path = results / f"seed-{study.seed}.json"
+    if path.exists() and (found := json.loads(path.read_text()))["study"] == asdict(study):
+        return [Measured(**row) for row in found["measured"]]
+    commit, started = runs.commit(), time.monotonic()
+    rows = list(_take(study, data_dir, on_step))
+    facts: dict[str, Any] = {
+        "study": asdict(study),
+        "recipe": "paper-m2, labels=pruned",
+        "seconds": round(time.monotonic() - started, 1),
+        "commit": commit,
+        "machine": {
+            "processor": platform.machine(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+        "measured": [asdict(row) for row in rows],
+    }
+    write_text(path, json.dumps(facts, indent=1) + "\n")
+    return rows
+
+
+def _take(
+    study: Study, data_dir: Path | None, on_step: Callable[[int, int], None]
+) -> Iterator[Measured]:
+    """Both moments of one model: with its initial weights, and trained by an unbiased rule."""
+    request = runs.Request(
+        study.data,
+        labels=study.labels,
+        recipe="paper-m2",
+        settings=("labels=pruned",),
+        epochs=study.epochs,
+        seed=study.seed,
+    )
+    prepared = runs.prepare(request, data_dir)
+    data, recipe = prepared.training_set, prepared.recipe
+    x = _some_rows(data, study)
+    model = new_model(data.facts, recipe, study.seed)
+    total = 2 * len(ESTIMATORS) * study.draws
+    for number, moment in enumerate((INITIALIZATION, TRAINED)):
+        if moment == TRAINED:
+            train(data, recipe, study.seed, Hooks(), model)
+        done = number * total // 2
+        yield from compare(Point(model, x, study.seed), study.draws, moment, done, total, on_step)
+
+
+def _some_rows(data: TrainingSet, study: Study) -> Float[Tensor, "B *X"]:
+    """The batch: unlabeled rows drawn by seed, scaled."""
+    source = np.random.default_rng(key(study.seed, "gradient estimators"))
+    rows = source.choice(np.flatnonzero(data.y < 0), study.rows, replace=False)
+    return data.scaling.apply(torch.from_numpy(data.x[np.sort(rows)]))
+
+
+class Gradient(NamedTuple):
+    """The gradient of the mean bound for each part of the model, as vectors, with what it cost."""
+
+    parts: dict[str, Float[Tensor, "P"]]
+    reconstruction: Float[Tensor, ""]
+    pairs: float
+
+
+class Point:
+    """A model at fixed weights on one batch, its noise of z fixed too: only y is left to draw."""
+
+    def __init__(self, model: M2, x: Float[Tensor, "B *X"], seed: int) -> None:
+        self.model, self.seed, self.rows = copy.deepcopy(model).to(CPU), seed, len(x)
+        noise = self.noise(0)
+        with torch.no_grad():
+            self.encoded: Encoded = self.model.encode(x, noise)
+        self.z_noise = noise.normal("z", model.latent_size).to(self.encoded.per_example.dtype)
+
+    def noise(self, draw: int) -> Noise:
+        """The random numbers of one draw of y."""
+        return Noise(self.seed, draw, ((UNLABELED, self.rows),), CPU)
+
+    def gradient(
+        self, rule: LabelRule, draw: int, baseline: Float[Tensor, ""] | None = None
+    ) -> Gradient:
+        """The gradient of the mean of U(x) over the batch (Eq 5) under a rule, at a draw of y."""
+        logits = self.encoded.q_y.logits.detach().requires_grad_()
+        encoded = self.encoded._replace(q_y=categorical(logits))
+        draws = rule(encoded.q_y.logits, None, self.noise(draw))
+        parts = bound(self.model, encoded, draws, self.z_noise, Baselines(baseline))
+        wanted = [logits, *self.model.decoder.parameters()]
+        of_logits, *of_decoder = torch.autograd.grad(parts.value.mean(), wanted)
+        return Gradient(
+            {
+                LOGITS: of_logits.flatten().double(),
+                DECODER: torch.cat([part.flatten() for part in of_decoder]).double(),
+            },
+            parts.reconstruction.detach().mean(),
+            len(draws.row) / self.rows,
+        )
+
+
+def compare(
+    point: Point,
+    draws: int,
+    moment: str,
+    done: int,
+    total: int,
+    on_step: Callable[[int, int], None],
+) -> Iterator[Measured]:
+    """Each estimator's gradient at one point, over so many draws of y, against the exact one.
+
+    `on_step` receives how many of `total` gradients are taken, `done` of them before.
+    """
+    exact = point.gradient(EXACT.rule, 0)
+    for kind, rule, tau in ESTIMATORS:
+        errors = {part: Errors(vector) for part, vector in exact.parts.items()}
+        pairs = 0.0
+        baseline = exact.reconstruction.new_full((), torch.nan)
+        for draw in range(draws):
+            found = point.gradient(rule, draw, None if rule.memory is None else baseline)
+            for part, vector in found.parts.items():
+                errors[part].add(vector)
+            pairs += found.pairs
+            if rule.memory is not None:
+                baseline = follow(baseline, found.reconstruction, rule.memory)
+            done += 1
+            on_step(done, total)
+        for part, error in errors.items():
+            yield Measured(
+                point.seed, moment, part, kind, tau, pairs / draws, **error.relative()._asdict()
+            )
+
+
+class Relative(NamedTuple):
+    """What `Measured` says of an estimator, relative to the norm of the exact gradient."""
+
+    bias: float
+    resolution: float
+    sd: float
+    cosine: float
+
+
+class Errors:
+    """Sums over draws from which bias and variance of a gradient follow; no draw is kept."""
+
+    def __init__(self, exact: Float[Tensor, "P"]) -> None:
+        self.exact, self.norm = exact, float(exact.norm())
+        self.total = torch.zeros_like(exact)
+        self.squares = self.cosines = 0.0
+        self.draws = 0
+
+    def add(self, vector: Float[Tensor, "P"]) -> None:
+        """One more draw."""
+        self.total += vector
+        length = float(vector.norm())
+        self.squares += length**2
+        self.cosines += float(vector @ self.exact) / max(length * self.norm, 1e-300)
+        self.draws += 1
+
+    def relative(self) -> Relative:
+        """Bias, its resolution, standard deviation and cosine, after at least two draws.
+
+        The squared distance of the mean of R draws from the exact gradient is, in expectation, the
+        squared bias plus a part 1 / R of the variance, which is taken off.
+        """
+        mean = self.total / self.draws
+        variance = (self.squares - self.draws * float(mean.square().sum())) / (self.draws - 1)
+        variance = max(variance, 0.0)  # rounding, where every draw is the same
+        of_mean = variance / self.draws
+        bias = math.sqrt(max(float((mean - self.exact).square().sum()) - of_mean, 0.0))
+        return Relative(
+            bias=bias / self.norm,
+            resolution=math.sqrt(of_mean) / self.norm,
+            sd=math.sqrt(variance) / self.norm,
+            cosine=self.cosines / self.draws,
+        )
+
+
+def read(results: Path) -> tuple[list[Study], list[Measured]]:
+    """The studies and measurements whose files are there, without measuring."""
+    found = [json.loads(path.read_text()) for path in sorted(results.glob("seed-*.json"))]
+    rows = [Measured(**row) for part in found for row in part["measured"]]
+    return [Study(**part["study"]) for part in found], rows
+
+
+def over_seeds(rows: Sequence[Measured]) -> list[Measured]:
+    """Root mean squares over seeds of bias, resolution and sd, means of pairs and cosine."""
+    groups: dict[tuple[object, ...], list[Measured]] = {}
+    for row in rows:
+        groups.setdefault((row.moment, row.part, row.kind, row.tau), []).append(row)
+    return [
+        replace(
+            group[0],
+            bias=math.sqrt(np.mean([row.bias**2 for row in group])),
+            resolution=math.sqrt(np.mean([row.resolution**2 for row in group])),
+            sd=math.sqrt(np.mean([row.sd**2 for row in group])),
+            pairs=float(np.mean([row.pairs for row in group])),
+            cosine=float(np.mean([row.cosine for row in group])),
+        )
+        for group in groups.values()
+    ]
+
+
+HEADER = (
+    "Estimator of the sum over y", "tau", "Pairs per row",
+    *(f"{part}: {what}" for part in ("Logits", "Decoder") for what in ("bias", "sd", "cosine")),
+)  # fmt: skip
+
+
+def markdown(rows: Sequence[Measured], plan: Sequence[Study]) -> str:
+    """One table for each moment, an estimator a line, ending in a newline."""
+    study = plan[0]
+    text = (
+        f"The gradient of the unlabeled ELBO (Eq 5) under each rule for y, relative to the exact "
+        f"sum's: the paper's CNN, {study.data}, {study.rows} rows, {study.draws} draws of y, "
+        f"{_count(len(plan), 'seed')}. Bias is that of the mean gradient, `<` "
+        "where it is within its own error; sd and cosine are those of a single draw.\n"
+    )
+    found = over_seeds(rows)
+    for moment in (INITIALIZATION, TRAINED):
+        after = f" of {_count(study.epochs, 'epoch')}" if moment == TRAINED else ""
+        lines = [HEADER, ("---",) * len(HEADER)]
+        for kind, _, tau in ESTIMATORS:
+            logits, decoder = (
+                next(r for r in found if (r.moment, r.part, r.kind, r.tau) == wanted)
+                for wanted in ((moment, part, kind, tau) for part in (LOGITS, DECODER))
+            )
+            first = (kind, _tau(tau), f"{logits.pairs:.2f}")
+            lines.append((*first, *_cells(logits), *_cells(decoder)))
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        text += f"\n{moment.capitalize()}{after}:\n\n{table}"
+    return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
+
+
+def _tau(tau: float | None) -> str:
+    return "–" if tau is None else f"{tau:.2g}"
+
+
+def _cells(row: Measured) -> tuple[str, str, str]:
+    seen = row.bias >= row.resolution
+    bias = f"{row.bias:.3f}" if seen else f"< {row.resolution:.3f}"
+    return bias, f"{row.sd:.2f}", f"{row.cosine:.3f}"
+
+
+def points(rows: Sequence[Measured]) -> list[EstimatorPoint]:
+    """What the figure shows: the means over seeds."""
+    return [
+        EstimatorPoint(
+            panel=f"{row.part}, {row.moment}",
+            kind=row.kind if row.tau is None else f"{row.kind}, by tau",
+            label="" if row.tau is None else _tau(row.tau),
+            bias=row.bias,
+            resolution=row.resolution,
+            sd=row.sd,
+        )
+        for row in over_seeds(rows)
+    ]
+
+
+def to_csv(rows: Sequence[Measured]) -> str:
+    """Every measurement of every seed, a line each."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [part.name for part in fields(Measured)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
