@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +91,29 @@ def test_chunks_agree_with_one_pass(family: Family, monkeypatch: pytest.MonkeyPa
         assert one.shape == many.shape
         np.testing.assert_allclose(one, many, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(whole[0].sum(1), 1, rtol=1e-6)
+
+
+def test_memory_is_flat_in_the_number_of_rows() -> None:
+    """A mapped file is read a chunk at a time, and no result of a chunk keeps memory from being
+    used again: what remains is the answer."""
+    predictor, rows = predictor_of(Factorized()), 2_000_000
+    x = np.ones((rows, 4))  # 64 MB, of which a chunk is 16 kB
+    predictor.predict_proba(x[:10_000])
+    before = peak_memory(anew=True)
+    answer = predictor.predict_proba(x)
+    assert peak_memory() - before < answer.nbytes + 8e6
+
+
+def peak_memory(anew: bool = False) -> int:
+    """The largest resident memory of this process so far, in bytes, or since it was asked
+    anew."""
+    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not forget.exists():
+        pytest.skip("this system does not say")
+    if anew:
+        forget.write_text("5")
+    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * int(peak.split()[1])
 
 
 @FAMILIES
