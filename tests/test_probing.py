@@ -110,7 +110,9 @@ def measured(y: np.ndarray) -> dict[str, float]:
     assert probe is not None
     model = runs.prepare(PLAIN).recipe.model.build((1, 8, 8), torch.zeros(10), seed=0)
     model.train()
+    state = torch.get_rng_state()
     values = probe(model)
+    assert torch.equal(torch.get_rng_state(), state)
     assert all(module.training for module in model.modules())
     with torch.inference_mode():
         rows = batches.x_at(probe.rows.unlabeled, torch.device("cpu"))

@@ -74,8 +74,8 @@ def diagnosed(finished: Finished, found: Assessment) -> str:
     rows = "training rows, their labels unread" if finished.test is None else "test rows"
     return (
         f"On {found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
-        f"log p(x) with {found.effort.samples} importance samples, a loose bound. `semivae "
-        "evaluate` takes more of both."
+        f"log p(x) with {found.effort.samples} importance samples, a loose bound. The "
+        "command semivae evaluate takes more of both."
     )
 
 
