@@ -16,7 +16,7 @@ from semivae.fitting import Hooks, Predictor, train
 from semivae.measures import MEANINGS, Measure, groups, values
 from semivae.runs import Request
 
-EFFORT = Effort(rows=40, samples=3, gap_samples=2, surgery_rows=100)
+EFFORT = Effort(rows=40, samples=3, gap_samples=2, surgery_rows=100, linear_rows=200)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +49,7 @@ def test_each_group_is_measured_on_the_rows_it_says(
     progress: list[tuple[int, int]] = []
     found = assess(predictor, x, y, EFFORT, 5, on_rows=lambda *pair: progress.append(pair))
     assert progress[-1] == (40, 40)
-    assert [group.rows for group in groups(found)] == [450, 40, 100, 450]
+    assert [group.rows for group in groups(found)] == [450, 40, 100, 200]
     whole = classification_report(predictor.predict_proba(x), y)
     assert found.classification is not None
     assert found.classification.nll == whole.nll

@@ -23,7 +23,6 @@ from semivae.fitting import Predictor
 from semivae.noise import generator
 
 PAIRS = 256  # (row, class) pairs decoded at a time: small enough to report progress
-LINEAR_PROBE_ROWS = 4_000
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,17 @@ class Effort:
 
     rows: for log p(x), the generative classifier and the inference gap, with so many importance
     samples of z and, for the gap, gap_samples. surgery_rows: its cost grows with their square.
+    linear_rows: for the linear probe, half to fit it and half to score it.
     """
 
     rows: int = 1_000
     samples: int = 500
     gap_samples: int = 10
     surgery_rows: int = 10_000
+    linear_rows: int = 4_000
 
 
-QUICK = Effort(rows=100, samples=20, gap_samples=4, surgery_rows=2_000)  # about a second
+QUICK = Effort(rows=100, samples=20, gap_samples=4, surgery_rows=2_000, linear_rows=1_000)
 
 
 class Assessment(NamedTuple):
@@ -107,7 +108,7 @@ def assess(
         surgery=surgery(encodings, log_prior, seed),
         surgery_rows=len(analysed),
         units=active_units(encodings.posterior_mean),
-        linear=_linear_probe(predictor, x[known], y[known], seed),
+        linear=_linear_probe(predictor, x[known], y[known], effort, seed),
     )
 
 
@@ -133,10 +134,10 @@ def _log_p_xy(found: Evidence, y: Int[np.ndarray, " N"]) -> float | None:
 
 
 def _linear_probe(
-    predictor: Predictor, x: np.ndarray, y: Int[np.ndarray, " N"], seed: int
+    predictor: Predictor, x: np.ndarray, y: Int[np.ndarray, " N"], effort: Effort, seed: int
 ) -> LinearProbe | None:
-    """On at most `LINEAR_PROBE_ROWS` rows; None if a class that occurs has only 1 of them."""
-    rows = drawn_rows(len(x), LINEAR_PROBE_ROWS, seed)
+    """None if a class that occurs among the rows has only 1 of them."""
+    rows = drawn_rows(len(x), effort.linear_rows, seed)
     counts = np.bincount(y[rows])
     if (counts > 0).sum() < 2 or counts[counts > 0].min() < 2:
         return None
