@@ -1,4 +1,4 @@
-"""evaluation.py against hand counts, scikit-learn and the oracles of math.md (V8)."""
+"""evaluation.py against hand counts, scikit-learn and the oracle V8."""
 
 import json
 from math import log

@@ -63,7 +63,7 @@ def test_inference_gap_of_a_flat_classifier_is_that_of_the_exact_posterior() -> 
 
 @FAMILIES
 def test_inference_gap_is_what_the_bound_loses_to_the_classifier(family: Family) -> None:
-    """U(x) = logsumexp_k ELBO(x, k) - KL(q(y|x) || softmax_k ELBO(x, k)) (math.md V2)."""
+    """U(x) = logsumexp_k ELBO(x, k) - KL(q(y|x) || softmax_k ELBO(x, k)) (V2)."""
     model, x = small_model(family), seeded(9, 6).sigmoid().float()
     gap = inference_gap(model, [x], seed=4)
     with torch.inference_mode():

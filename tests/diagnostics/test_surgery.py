@@ -54,7 +54,7 @@ def quadrature(encodings: Encodings, log_prior: Tensor) -> Surgery:
 
 
 def check_identities(parts: Surgery, tolerance: float) -> None:
-    """The five identities in the docstring of `Surgery` (math.md 4)."""
+    """The five identities in the docstring of `Surgery`."""
 
     def close(a: float, b: float) -> bool:
         return a == pytest.approx(b, abs=tolerance)
