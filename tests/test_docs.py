@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 import semivae
+from semivae.measures import MEANINGS
+from test_probing import LOGGED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NOTATION, PAPER = DOCS / "notation.md", DOCS / "paper.md"
+DIAGNOSTICS = DOCS / "diagnostics.md"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 # Every public class and function of these has a row in notation.md.
 DOCUMENTED = (
@@ -106,10 +109,10 @@ def fields(value: Any) -> set[str]:
     return {*inspect.get_annotations(value), *stored}
 
 
-@pytest.mark.parametrize("page", [NOTATION, PAPER], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [NOTATION, PAPER, DIAGNOSTICS], ids=lambda page: page.name)
 def test_every_code_name_exists(page: Path) -> None:
     names = code_names(page)
-    assert len(names) > 50
+    assert len(names) > 25
     wrong = [found for name in names if (found := complaint(name))]
     assert not wrong, "\n".join(wrong)
 
@@ -155,11 +158,19 @@ def test_every_equation_of_the_paper_has_a_row_with_code_and_a_test() -> None:
         assert CODE.findall(row["test"]), f"{row['section, number']} has no test"
 
 
-def test_every_test_that_is_named_exists() -> None:
-    names = re.findall(r"`(tests/[^`]+)`", PAPER.read_text("utf-8"))
-    assert len(names) > 30
+@pytest.mark.parametrize("page", [PAPER, DIAGNOSTICS], ids=lambda page: page.name)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    names = re.findall(r"`(tests/[^`]+)`", page.read_text("utf-8"))
+    assert len(names) > 15
     missing = [name for name in names if name.partition("::")[2] not in defined_in(name)]
     assert not missing, "\n".join(missing)
+
+
+def test_every_diagnostic_has_a_row_in_the_order_of_the_report() -> None:
+    table = [row for row in rows(DIAGNOSTICS) if "definition" in row]
+    assert [row["name"].strip("`") for row in table] == list(MEANINGS)
+    probed = {row["name"].strip("`") for row in table if row["probe"] == "yes"}
+    assert probed | {"accuracy"} == LOGGED
 
 
 def defined_in(name: str) -> set[str]:

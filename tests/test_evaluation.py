@@ -1,4 +1,4 @@
-"""evaluation.py against hand counts, scikit-learn and the oracles of math.md (V8)."""
+"""evaluation.py against hand counts, scikit-learn and the oracle V8."""
 
 import json
 from math import log
@@ -102,6 +102,17 @@ def test_v8_ece_of_calibrated_draws_is_small_and_biased_upward_when_rows_are_few
 
 def test_v8_ece_of_sharpened_softmax_is_large():
     assert evaluation.expected_calibration_error(*calibrated(20_000, 0, sharpen=2.0)) > 0.1
+
+
+def test_v8_ece_of_sharpened_softmax_is_the_confidence_it_gained():
+    """Twice the logits raise every confidence, so no bin cancels another: ECE is E[conf - p]."""
+    rng = np.random.default_rng(0)
+    logits = 1.5 * rng.normal(size=(200_000, 10))
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    truth, said = softmax(logits).max(axis=1), softmax(2 * logits).max(axis=1)
+    measured = evaluation.expected_calibration_error(softmax(2 * logits), y)
+    assert measured == pytest.approx((said - truth).mean(), abs=0.004)  # 4 s.e. of the accuracy
+    assert measured > 0.2
 
 
 def test_ece_weighs_bins_by_their_rows():

@@ -70,6 +70,23 @@ def test_curves_draw_one_panel_per_term_and_no_bookkeeping():
     drawn(figure)
 
 
+def test_the_probe_has_curves_of_its_own():
+    history = [
+        {**record, "probe_seconds": 1.0, "probe/accuracy": 0.5 + 0.1 * n, "probe/nll": 1.0}
+        for n, record in enumerate(HISTORY)
+    ]
+    assert plots.term_names(history) == plots.term_names(HISTORY)
+    assert plots.probe_names(history) == ["probe/accuracy", "probe/nll"]
+    assert plots.probe_names(HISTORY) == []
+    figure = plots.probe_curves(history)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["probe/accuracy", "probe/nll"]
+    points = figure.axes[0].lines[0].get_xydata()
+    np.testing.assert_allclose(points, [[1, 0.5], [2, 0.6], [3, 0.7]])
+    with pytest.raises(InputError, match="history"):
+        plots.probe_curves(HISTORY)
+    drawn(figure)
+
+
 def test_curves_keep_only_the_panels_they_use():
     history = [{"epoch": 1, **{f"labeled/term_{i}": float(i) for i in range(7)}}]
     assert len(plots.curves(history).axes) == 7

@@ -10,6 +10,7 @@ import pytest
 from semivae import report
 from semivae.errors import InputError
 from semivae.evaluation import classification_report
+from semivae.measures import Group, Measure
 from semivae.plots import ResultRow
 from semivae.report import RunReport, Source
 
@@ -126,6 +127,40 @@ def test_page_says_every_number_with_its_unit():
         "seed 3",
     ]:
         assert part in said, part
+
+
+GROUPS = (
+    Group(
+        "The classifier",
+        450,
+        (
+            Measure("ece", 0.0123, "share", "0 is calibrated"),
+            Measure("classifier_entropy", 0.12345, "nats", "0 is sure"),
+        ),
+    ),
+    Group("Where the KL goes", 300, (Measure("log_p_xy", None, "nats", "at least"),)),
+)
+
+
+def test_page_has_every_diagnostic_with_its_value_and_meaning():
+    run = replace(RUN, diagnostics=GROUPS, diagnosed="On 450 test rows.")
+    said = text(report.render_run_report(run))
+    for part in [
+        "Diagnostics of the finished model On 450 test rows.",
+        "The classifier, 450 rows ece 1.2 % 0 is calibrated",
+        "classifier_entropy 0.123 nats 0 is sure",
+        "Where the KL goes, 300 rows log_p_xy – at least",
+    ]:
+        assert part in said, part
+    assert "Diagnostics of the finished" not in text(report.render_run_report(RUN))
+
+
+def test_page_has_the_curves_of_a_probe_if_there_was_one():
+    history = [{**record, "probe/inference_gap": 0.5} for record in RUN.history]
+    page = report.render_run_report(replace(RUN, history=history))
+    assert "The probe, after each epoch" in text(page)
+    assert page.count("<img") == 5
+    assert "The probe" not in text(report.render_run_report(RUN))
 
 
 def test_page_says_what_was_used_to_choose_and_that_the_test_set_was_read_once():

@@ -316,6 +316,11 @@ def test_metrics_are_one_object_per_epoch_with_every_term_by_name(tmp_path: Path
     assert rundir.read_metrics(tmp_path, 0) == []
 
 
+def test_what_was_measured_on_a_probe_follows_the_terms() -> None:
+    line = rundir.metrics_line(LOG._replace(probe={"accuracy": 0.9}, probe_seconds=0.5))
+    assert line == LINE | {"probe_seconds": 0.5, "probe/accuracy": 0.9}
+
+
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path) -> None:
     rundir.append_metrics(tmp_path, LOG)
     rundir.append_metrics(tmp_path, LOG._replace(epoch=2))

@@ -440,6 +440,7 @@ def test_the_summary_is_the_json_of_the_contract(tmp_path: Path) -> None:
         "n_labels_used_to_choose",
         "train_seconds",
         "examples_per_second",
+        "probe_seconds",
         "epochs",
         "seed",
         "recipe",

@@ -15,13 +15,14 @@ from torch import Tensor
 from semivae.bounds import bound
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import Scaling
-from semivae.diagnostics import encode_set
+from semivae.diagnostics.encodings import encode_set
 from semivae.errors import InputError
 from semivae.generation import sample_class
 from semivae.labels import every_pair
 from semivae.models.m2 import M2
 from semivae.noise import Noise, generator
 from semivae.objectives import Objective, supervised
+from semivae.probing import probe_of
 from semivae.processes import least
 from semivae.recipes import DataFacts, Recipe
 from semivae.streams import UNLABELED, StepState
@@ -92,7 +93,7 @@ class Predictor:
     @torch.inference_mode()
     def transform(self, x: np.ndarray) -> Float[np.ndarray, "N D"]:
         """The posterior mean of z: mu(x), or sum_k q(k|x) mu(x, k) where q(z|x, y) sees y."""
-        return self._by_chunks(x, lambda part: encode_set(self.model, [part]).posterior_mean)
+        return self._by_chunks(x, lambda part: encode_set(self.model, [part], 0).posterior_mean)
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
@@ -145,13 +146,17 @@ class Hooks:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A finished run: the predictor, its recipe as trained, its history, its cost."""
+    """A finished run: the predictor, its recipe as trained, its history, its cost.
+
+    The time of a probe is in `probe_seconds` and not in `train_seconds`, nor in the speed.
+    """
 
     predictor: Predictor
     recipe: Recipe
     history: list[EpochLog]
     train_seconds: float
     examples_per_second: float
+    probe_seconds: float = 0.0
 
 
 def train(
@@ -165,7 +170,7 @@ def train(
     """Trains the recipe's model under its objective; `model` and `resume` continue an earlier
     run."""
     objective = objective_for(data.facts, recipe)
-    return _run(data, recipe, recipe.training, objective, seed, hooks, model, resume)
+    return _run(data, recipe, recipe.training, objective, seed, hooks, model, resume, recipe.probe)
 
 
 def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
@@ -196,6 +201,7 @@ def _run(
     hooks: Hooks,
     model: M2 | None,
     resume: Snapshot | None,
+    probe_size: int = 0,
 ) -> Trained:
     started = time.monotonic()
     model = model or new_model(data.facts, recipe, seed)
@@ -209,12 +215,14 @@ def _run(
         resume,
         on_epoch=lambda log, snapshot: hooks.on_epoch(model, log, snapshot),
         on_step=hooks.on_step,
+        probe=probe_of(batches, probe_size, seed),
     )
-    seconds = time.monotonic() - started
+    probe_seconds = sum((log.probe_seconds for log in history), 0.0)
+    seconds = time.monotonic() - started - probe_seconds
     read = len(batches.unlabeled) if UNLABELED in objective.streams else 0
     rows = read * len(history)
     predictor = Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
-    return Trained(predictor, recipe, history, seconds, rows / seconds)
+    return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
 
 
 def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> M2:

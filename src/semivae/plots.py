@@ -26,7 +26,8 @@ INK, MUTED, RULE, PALE = "#2b2f36", "#7b818a", "#dfe2e6", "#c3c8cf"
 BLUE, ORANGE, GREEN = "#3b6ea5", "#c9713a", "#4f8a6b"
 _STREAM_COLOR = {"labeled": BLUE, "unlabeled": ORANGE}
 # What an epoch's record says besides the terms of the objective.
-_NOT_TERMS = frozenset({"epoch", "step", "seconds", "learning_rate"})
+_NOT_TERMS = frozenset({"epoch", "step", "seconds", "learning_rate", "probe_seconds"})
+_PROBE = "probe/"  # what an epoch's record was measured on the probe starts with
 _MOST_NUMBERED = 20  # classes: more cells than 20 x 20 leave no room for a legible number
 _MOST_TICKS = 50
 _PAPER, _OURS, _SEED = "paper", "ours, mean ± s.e.", "one seed"
@@ -135,7 +136,15 @@ def _check_classes(classes: Sequence[str], n: int) -> None:
 def term_names(history: Sequence[Mapping[str, object]]) -> list[str]:
     """The terms that some epoch logged a number for, in the order of first appearance."""
     logged = [name for record in history for name in record if _number(record, name) is not None]
-    return [name for name in dict.fromkeys(logged) if name not in _NOT_TERMS]
+    names = [name for name in dict.fromkeys(logged) if name not in _NOT_TERMS]
+    return [name for name in names if not name.startswith(_PROBE)]
+
+
+def probe_names(history: Sequence[Mapping[str, object]]) -> list[str]:
+    """What was measured on the probe in some epoch; empty if there was none."""
+    return [
+        n for n in dict.fromkeys(n for record in history for n in record) if n.startswith(_PROBE)
+    ]
 
 
 def _number(record: Mapping[str, object], name: str) -> float | None:
@@ -149,14 +158,24 @@ def curves(history: Sequence[Mapping[str, object]]) -> "matplotlib.figure.Figure
     history: one record per epoch, the lines of metrics.jsonl. A line joins the epochs that logged
     its term; nan and infinity leave a gap. Blue reads labeled rows, orange unlabeled ones.
     """
+    title = "Every logged term per epoch of training, in nats per example"
+    return _panels(history, term_names(history), title)
+
+
+def probe_curves(history: Sequence[Mapping[str, object]]) -> "matplotlib.figure.Figure":
+    """The same for what was measured on the probe after each epoch."""
+    return _panels(history, probe_names(history), "On the probe's rows, after each epoch")
+
+
+def _panels(
+    history: Sequence[Mapping[str, object]], names: Sequence[str], title: str
+) -> "matplotlib.figure.Figure":
     from matplotlib.ticker import MaxNLocator
 
-    names = term_names(history)
     if not names or any(_number(record, "epoch") is None for record in history):
         raise InputError("a history without terms or epoch numbers: give lines of metrics.jsonl")
     columns = min(3, len(names))
     lines = ceil(len(names) / columns)
-    title = "Every logged term per epoch of training, in nats per example"
     figure = _figure(2.6 * columns if columns > 1 else 4.2, 1.75 * lines + 0.6, title)
     axes = list(figure.subplots(lines, columns, squeeze=False, sharex=True).flat)
     for ax, name in zip(axes, names, strict=False):

@@ -29,7 +29,8 @@ class Recipe:
     """Everything that configures a run except its data and seed: hashable plain values.
 
     `training` is the semi-supervised run, `baseline` the supervised-only one on the same network,
-    whose epochs are passes over the labeled rows.
+    whose epochs are passes over the labeled rows. `probe` training rows are measured after each
+    epoch of the former (`probing.Probe`); 0: none. They change the log and not the model.
     """
 
     network: Network
@@ -39,6 +40,11 @@ class Recipe:
     objective: ObjectiveSpec
     training: Training
     baseline: Training
+    probe: int = 0
+
+    def __post_init__(self) -> None:
+        if self.probe < 0:
+            raise ValueError(f"probe={self.probe}: give a number of rows, or 0 for none")
 
     @property
     def model(self) -> M2Spec:

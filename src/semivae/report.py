@@ -17,6 +17,7 @@ from jaxtyping import Float
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport
+from semivae.measures import Group
 from semivae.plots import ResultRow
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class RunReport:
     samples: Float[np.ndarray, "K n C H W"] | None
     config: Mapping[str, object]
     warnings: Sequence[str] = ()
+    diagnostics: Sequence[Group] = ()
+    """Empty: none were taken."""
+    diagnosed: str = ""
+    """On which rows, and with how many samples."""
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -188,6 +193,9 @@ def render_run_report(run: RunReport) -> str:
         "choosing": choosing(run),
         "config": list(flat(run.config)),
         "curves": _picture(plots.curves(run.history)) if plots.term_names(run.history) else None,
+        "probe": _picture(plots.probe_curves(run.history))
+        if plots.probe_names(run.history)
+        else None,
         "confusion": test and _picture(plots.confusion_matrix(test.confusion, run.classes)),
         "reliability": test and _picture(plots.reliability_diagram(test.reliability)),
         "samples": None if samples is None else _picture(plots.sample_sheet(samples, run.classes)),

@@ -169,9 +169,16 @@ def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]
 
 
 def metrics_line(log: EpochLog) -> dict[str, Any]:
-    """One epoch as a line of `metrics.jsonl`: every term by name, in nats per example."""
-    scalars = {name: value for name, value in log._asdict().items() if name != "terms"}
-    return scalars | log.terms
+    """One epoch as a line of `metrics.jsonl`: every term by name, in nats per example.
+
+    What was measured on the probe, if there is one, follows as `probe/NAME`, with its seconds.
+    """
+    apart = ("terms", "probe", "probe_seconds")
+    scalars = {name: value for name, value in log._asdict().items() if name not in apart}
+    if not log.probe:
+        return scalars | log.terms
+    probe = {f"probe/{name}": value for name, value in log.probe.items()}
+    return scalars | log.terms | {"probe_seconds": log.probe_seconds} | probe
 
 
 def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:

@@ -39,6 +39,7 @@ from semivae.objective_specs import (
     OptimizedELBOLiteral,
     Survey3J,
 )
+from semivae.probing import check_probe
 from semivae.processes import is_main, launched
 from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
@@ -107,6 +108,7 @@ class Finished:
             "n_labels_used_to_choose": self.prepared.split.n_labels_used_to_choose,
             "train_seconds": self.trained.train_seconds,
             "examples_per_second": self.trained.examples_per_second,
+            "probe_seconds": self.trained.probe_seconds,
             "epochs": self.trained.recipe.training.epochs,
             "seed": request.seed,
             "recipe": request.recipe,
@@ -148,6 +150,7 @@ def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
     """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
     _check_plug_in(data, recipe)
     _check_shares(data, recipe)
+    check_probe(data.y, recipe.probe, data.facts.classes)
     try:
         dry_step(data, recipe)
     except (ValueError, NonFiniteError) as error:
@@ -299,9 +302,12 @@ def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | Non
 def _with_earlier(trained: Trained, logged: list[dict[str, Any]], facts: DataFacts) -> Trained:
     """Counts the epochs from before a resumption into the time and the speed."""
     seconds = trained.train_seconds + sum(line["seconds"] for line in logged)
+    probed = trained.probe_seconds + sum(line.get("probe_seconds", 0.0) for line in logged)
     reads_unlabeled = UNLABELED in objective_for(facts, trained.recipe).streams
     rows = facts.n_unlabeled * reads_unlabeled * (len(logged) + len(trained.history))
-    return replace(trained, train_seconds=seconds, examples_per_second=rows / seconds)
+    return replace(
+        trained, train_seconds=seconds, examples_per_second=rows / seconds, probe_seconds=probed
+    )
 
 
 def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | None:

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,7 +55,10 @@ class Training:
 
 
 class EpochLog(NamedTuple):
-    """The means over one epoch of the loss and of every term, by name, in nats per example."""
+    """The means over one epoch of the loss and of every term, by name, in nats per example.
+
+    `probe` is what was measured after the epoch, in `probe_seconds` more; empty if nothing was.
+    """
 
     epoch: int
     step: int
@@ -63,6 +66,8 @@ class EpochLog(NamedTuple):
     learning_rate: float
     loss: float
     terms: dict[str, float]
+    probe: Mapping[str, float] = {}
+    probe_seconds: float = 0.0
 
 
 class Snapshot(NamedTuple):
@@ -109,12 +114,13 @@ def fit(
     on_epoch: Callable[[EpochLog, Snapshot], None] = lambda log, snapshot: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     stop_after: int | None = None,
+    probe: Callable[[M2], Mapping[str, float]] | None = None,
 ) -> list[EpochLog]:
     """Trains `model` in place and returns one log per epoch.
 
     `on_epoch` receives each epoch's log with all that resuming needs; `on_step` the number of
-    steps done and to do; `stop_after` ends the run after so many steps. Random numbers are keyed
-    by `seed` and step.
+    steps done and to do; `stop_after` ends the run after so many steps; `probe` measures the
+    model after each epoch, for its log. Random numbers are keyed by `seed` and step.
 
     Raises `NonFiniteError` with the term's name and the step, before that step changes a weight.
     """
@@ -172,8 +178,11 @@ def fit(
             on_step(step + 1, steps)
             if step + 1 == stop_after:
                 return logs
-        seconds = time.monotonic() - started
-        logs.append(EpochLog(epoch + 1, step + 1, seconds, rate, *means.values()))
+        log = EpochLog(epoch + 1, step + 1, time.monotonic() - started, rate, *means.values())
+        if probe is not None:
+            ended = time.monotonic()
+            log = log._replace(probe=probe(model), probe_seconds=time.monotonic() - ended)
+        logs.append(log)
         optimizer_state = copy.deepcopy(torch_optimizer.state_dict())
         on_epoch(logs[-1], Snapshot(epoch + 1, optimizer_state, _copied(buffers)))
     take_average(model, buffers)

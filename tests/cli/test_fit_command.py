@@ -18,6 +18,7 @@ from running import Cli
 from semivae import rundir, runs
 from semivae.cli import page
 from semivae.data.splits import LabelSplit
+from semivae.measures import MEANINGS
 
 QUICK = ("fit", "digits", "--labels", 20, "--epochs", 1, "--no-baseline")
 CONTRACT = {
@@ -90,6 +91,23 @@ def test_options_reach_the_recipe(cli: Cli) -> None:
     assert recipe["labels"] == {"kind": "relaxed", "tau": 0.4}
 
 
+def test_the_report_has_every_diagnostic_and_the_probe_if_asked(cli: Cli) -> None:
+    plain = cli(*QUICK, "--out", "plain", "--json").json
+    probed = cli(*QUICK, "--set", "probe=200", "--out", "probed")
+    assert "; the probe took " in probed.out
+    assert plain["probe_seconds"] == 0
+    pages = [Path(name, "report.html").read_text() for name in ("plain", "probed")]
+    for page_of_run in pages:
+        assert all(f"<code>{name}</code>" in page_of_run for name in MEANINGS)
+        assert "with 20 importance samples, a loose bound" in page_of_run
+    assert ["The probe, after each epoch" in found for found in pages] == [False, True]
+    names = [json.loads(Path(name, "metrics.jsonl").read_text()) for name in ("plain", "probed")]
+    assert names[1]["probe/inference_gap"] >= 0
+    assert {name for name in names[1] if not name.startswith("probe")} == set(names[0])
+    weights = [Path(name, "model.safetensors").read_bytes() for name in ("plain", "probed")]
+    assert weights[0] == weights[1]
+
+
 def test_max_minutes_fixes_the_number_of_epochs_and_records_it(cli: Cli) -> None:
     ended = cli(*QUICK[:4], "--no-baseline", "--max-minutes", 0.01, "--out", "a", "--json")
     epochs = json.loads(Path("a/config.json").read_text())["recipe"]["training"]["epochs"]
@@ -112,6 +130,10 @@ def test_data_without_a_test_set_have_no_accuracy(cli: Cli, tmp_path: Path) -> N
     # The path is kept in full, so that another folder can evaluate and resume.
     settings = json.loads(Path("runs/mine-auto-0/config.json").read_text())["settings"]
     assert settings["data"] == str(tmp_path / "mine.npz")
+    report = Path("runs/mine-auto-0/report.html").read_text()
+    assert "training rows, their labels unread" in report
+    assert "<code>classifier_entropy</code>" in report
+    assert "<code>accuracy_from_z</code>" not in report
     ended = cli("evaluate", "runs/mine-auto-0")
     assert ended.code == 2
     assert "no test set" in ended.err

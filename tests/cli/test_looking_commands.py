@@ -10,6 +10,7 @@ from PIL import Image
 from running import Cli
 
 from semivae.cli.sample import grid
+from semivae.measures import MEANINGS
 from semivae.recipes import RECIPES
 
 
@@ -20,16 +21,12 @@ def test_evaluate_prints_every_measure(cli: Cli, trained: Path) -> None:
         "on the 450 test rows of digits",
         "95 % interval",
         "macro F1",
-        "NLL",
-        "Brier",
-        "ECE",
         "confusion, true class by predicted class",
         "(3 importance samples, 30 test rows, seed 0)",
-        "right by q(y|x)",
-        "KL(q(z) || p(z))",
-        "active units",
+        *MEANINGS,
+        *(meaning.split("{")[0] for _, meaning in MEANINGS.values()),
     ):
-        assert words in ended.out
+        assert words in ended.out, words
     assert "log p(x), rows: 30/30" in ended.err
 
 
@@ -45,6 +42,11 @@ def test_evaluate_as_json_depends_on_the_seed_alone(cli: Cli, trained: Path) -> 
     said = (first["log_p_x"]["importance_samples"], first["log_p_x"]["rows"])
     assert said == (2, 20)
     cuts = first["surgery"]
+    assert first["diagnostics"].keys() == first["diagnostics_rows"].keys() == MEANINGS.keys()
+    assert first["diagnostics"]["log_p_x"] == first["log_p_x"]["mean"]
+    assert first["diagnostics"]["nll"] == first["nll"]
+    assert first["diagnostics_rows"]["inference_gap"] == 20
+    assert all(isinstance(value, int | float) for value in first["diagnostics"].values())
     parts = cuts["index_code_information"] + cuts["marginal_latent_kl"]
     assert cuts["latent_kl"] == pytest.approx(parts)
 

@@ -13,12 +13,9 @@ from semivae.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from semivae.diagnostics import ActiveUnits, Evidence, Surgery
+    from semivae.assessment import Assessment, Effort
     from semivae.evaluation import ClassificationReport
     from semivae.fitting import Predictor
-
-PAIRS = 256  # (row, class) pairs decoded at a time: small enough to report progress
-SURGERY_ROWS = 10_000  # its cost grows with the square of the rows
 
 
 class Evaluation(NamedTuple):
@@ -28,16 +25,7 @@ class Evaluation(NamedTuple):
     data: str
     classes: tuple[str, ...]
     report: "ClassificationReport"
-    evidence: "Evidence"
-    samples: int
-    seed: int
-    discriminative: float
-    """Accuracy of q(y|x) on the rows of `evidence`."""
-    generative: float
-    """Accuracy of p(y|x), the softmax of log p(x, y), on the same rows."""
-    surgery: "Surgery"
-    surgery_rows: int
-    units: "ActiveUnits"
+    found: "Assessment"
 
 
 def evaluate(
@@ -54,9 +42,10 @@ def evaluate(
 ) -> None:
     """Measure a run on its test set.
 
-    Accuracy with its interval, calibration, confusion; importance-weighted log p(x); ELBO surgery.
+    Accuracy with its interval, confusion, importance-weighted log p(x), and every diagnostic.
     """
     from semivae import rundir, runs
+    from semivae.assessment import Effort
     from semivae.data.datasets import load
 
     config, predictor = rundir.load(run)
@@ -67,9 +56,8 @@ def evaluate(
         raise InputError(f"{run}: its data, {request.data}, have no test set to evaluate on")
     if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
         raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
-    result = measure(
-        run, arrays.name, predictor, arrays.x_test, arrays.y_test, samples, rows, seed
-    )
+    effort = Effort(rows=rows, samples=samples)
+    result = measure(run, arrays.name, predictor, arrays.x_test, arrays.y_test, effort, seed)
     if as_json:
         show_json(plain(result))
     else:
@@ -82,133 +70,83 @@ def measure(
     predictor: "Predictor",
     x: "np.ndarray",
     y: "np.ndarray",
-    samples: int,
-    rows: int,
+    effort: "Effort",
     seed: int,
 ) -> Evaluation:
     """Every measure on test rows x, y; the slow one, log p(x), with its progress on stderr."""
+    from semivae.assessment import assess
     from semivae.cli.progress import display
-    from semivae.diagnostics import active_units, encode_set, evidence, surgery
-    from semivae.evaluation import accuracy, classification_report
 
-    probs = predictor.predict_proba(x)
-    chosen = _rows(len(x), rows, seed)
-    size = max(1, PAIRS // len(predictor.classes))
-    parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-    chunks = [chunk for part in parts for chunk in predictor.chunks(x[part])]
-    tell(f"log p(x) with {samples:,} importance samples on {len(chosen):,} test rows ...")
-    with display() as shown:
-        found = evidence(
-            predictor.model, chunks, samples, seed, on_chunk=shown.counting("log p(x), rows")
-        )
-    analysed = _rows(len(x), SURGERY_ROWS, seed)
-    encodings = encode_set(predictor.model, predictor.chunks(x[analysed]))
-    return Evaluation(
-        run=run,
-        data=data,
-        classes=predictor.classes,
-        report=classification_report(probs, y),
-        evidence=found,
-        samples=samples,
-        seed=seed,
-        discriminative=accuracy(probs[chosen], y[chosen]),
-        generative=accuracy(found.class_probs.double().cpu().numpy(), y[chosen]),
-        surgery=surgery(encodings, predictor.model.log_prior, seed),
-        surgery_rows=len(analysed),
-        units=active_units(encodings.posterior_mean),
+    tell(
+        f"log p(x) with {effort.samples:,} importance samples on {min(effort.rows, len(x)):,} "
+        "test rows ..."
     )
-
-
-def _rows(n: int, most: int, seed: int) -> "np.ndarray":
-    """All n rows, or `most` of them drawn by seed, in order."""
-    import numpy as np
-
-    if n <= most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    with display() as shown:
+        count = shown.counting("log p(x), rows")
+        found = assess(predictor, x, y, effort, seed, on_rows=count)
+    assert found.classification is not None, "test rows have labels"
+    return Evaluation(run, data, predictor.classes, found.classification, found)
 
 
 def plain(result: Evaluation) -> dict[str, object]:
     """The JSON object of `semivae evaluate --json`."""
-    error = result.evidence.standard_error
+    from semivae.measures import groups, values
+
+    found = result.found
+    assert found.discriminative is not None
+    assert found.generative is not None
+    error = found.evidence.standard_error
     return {
         "run": str(result.run),
         "data": result.data,
         "classes": list(result.classes),
         **result.report.to_json(),
         "log_p_x": {
-            "mean": result.evidence.mean,
+            "mean": found.evidence.mean,
             "standard_error": error if math.isfinite(error) else None,
-            "importance_samples": result.samples,
-            "rows": len(result.evidence.log_joint),
-            "seed": result.seed,
+            "importance_samples": found.effort.samples,
+            "rows": len(found.evidence.log_joint),
+            "seed": found.seed,
         },
         "accuracy_on_these_rows": {
-            "discriminative": result.discriminative,
-            "generative": result.generative,
+            "discriminative": found.discriminative.accuracy,
+            "generative": found.generative.accuracy,
         },
-        "surgery": {"rows": result.surgery_rows, **result.surgery._asdict()},
-        "active_units": result.units.active,
-        "latent_size": len(result.units.variances),
+        "surgery": {"rows": found.surgery_rows, **found.surgery._asdict()},
+        "active_units": found.units.active,
+        "latent_size": len(found.units.variances),
+        "diagnostics": values(found),
+        "diagnostics_rows": {
+            measure.name: group.rows for group in groups(found) for measure in group.measures
+        },
     }
 
 
 def text(result: Evaluation) -> str:
     """The same for a person."""
-    report, evidence, cuts = result.report, result.evidence, result.surgery
+    from semivae.measures import groups
+
+    report, found = result.report, result.found
     low, high = (100 * end for end in report.accuracy_interval)
-    rows = len(evidence.log_joint)
     accuracy = f"{100 * report.accuracy:.2f} %   (95 % interval {low:.1f} to {high:.1f} %)"
     blocks = [
         [f"{result.run} on the {report.n:,} test rows of {result.data}"],
-        _aligned(
-            ("accuracy", accuracy),
-            ("macro F1", f"{report.macro_f1:.4f}"),
-            ("NLL", f"{report.nll:.4f} nats"),
-            ("Brier score", f"{report.brier:.4f}"),
-            ("ECE, 15 bins", f"{report.ece:.4f}"),
-        ),
+        [f"{'accuracy':26}{accuracy}", f"{'macro F1':26}{report.macro_f1:.4f}"],
         ["confusion, true class by predicted class", *_confusion(result)],
-        _aligned(
-            (
-                "log p(x)",
-                f"{evidence.mean:.2f} ± {evidence.standard_error:.2f} nats   "
-                f"({result.samples:,} importance samples, {rows:,} test rows, seed {result.seed})",
-            ),
-            (
-                "on these rows",
-                f"{100 * result.discriminative:.2f} % right by q(y|x), "
-                f"{100 * result.generative:.2f} % by p(y|x), the model read backwards",
-            ),
-        ),
         [
-            f"where the KL goes, in nats per example, over {result.surgery_rows:,} rows",
-            *_aligned(
-                (
-                    "latent KL",
-                    f"{cuts.latent_kl:.3f} = {cuts.index_code_information:.3f} I(n; z) "
-                    f"+ {cuts.marginal_latent_kl:.3f} KL(q(z) || p(z))",
-                ),
-                (
-                    "label KL",
-                    f"{cuts.label_kl:.3f} = {cuts.label_information:.3f} I(y; x) "
-                    f"+ {cuts.marginal_label_kl:.3f} KL(q(y) || p(y))",
-                ),
-                (
-                    "entropy of y",
-                    f"{cuts.classifier_entropy:.3f} of each row, "
-                    f"{cuts.aggregate_entropy:.3f} of all rows together",
-                ),
-                ("class in z", f"{cuts.leakage:.3f} I(y; z)"),
-                ("active units", f"{result.units.active} of {len(result.units.variances)}"),
-            ),
+            f"log p(x) {found.evidence.mean:.2f} ± {found.evidence.standard_error:.2f} nats   "
+            f"({found.effort.samples:,} importance samples, {len(found.evidence.log_joint):,} "
+            f"test rows, seed {found.seed})"
         ],
     ]
+    for group in groups(found):
+        blocks.append(
+            [
+                f"{group.title}, over {group.rows:,} rows",
+                *(f"{m.name:26}{m.text:>14}   {m.meaning}" for m in group.measures),
+            ]
+        )
     return "\n\n".join("\n".join(block) for block in blocks)
-
-
-def _aligned(*pairs: tuple[str, str]) -> list[str]:
-    return [f"{name:15}{value}" for name, value in pairs]
 
 
 def _confusion(result: Evaluation) -> list[str]:

@@ -10,9 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from semivae import runs
+from semivae.assessment import QUICK, Assessment, assess, drawn_rows
 from semivae.config import to_plain
 from semivae.data.datasets import Arrays
+from semivae.data.splits import UNLABELED
 from semivae.fitting import Predictor
+from semivae.measures import groups
 from semivae.report import RunReport, percent, render_run_report
 from semivae.runs import Finished, Request
 
@@ -25,6 +28,7 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
     prepared, trained = finished.prepared, finished.trained
     data, facts = prepared.training_set, prepared.training_set.facts
     summary = finished.summary(folder)
+    found = diagnose(finished)
     page = RunReport(
         title=f"{prepared.arrays.name} with {facts.n_labeled:,} labels",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -49,8 +53,30 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
         samples=samples(trained.predictor, prepared.arrays, prepared.request.seed),
         config=to_plain(trained.recipe),
         warnings=warnings,
+        diagnostics=groups(found),
+        diagnosed=diagnosed(finished, found),
     )
     return render_run_report(page)
+
+
+def diagnose(finished: Finished) -> Assessment:
+    """Every diagnostic at little effort, on the test rows; else on training rows, unlabeled."""
+    arrays, seed = finished.prepared.arrays, finished.prepared.request.seed
+    predictor = finished.trained.predictor
+    if arrays.x_test is not None and arrays.y_test is not None:
+        return assess(predictor, arrays.x_test, arrays.y_test, QUICK, seed)
+    rows = drawn_rows(len(arrays.x), LOOKED_AT, seed)
+    return assess(predictor, arrays.x[rows], np.full(len(rows), UNLABELED), QUICK, seed)
+
+
+def diagnosed(finished: Finished, found: Assessment) -> str:
+    """On which rows the diagnostics were taken, and how well."""
+    rows = "training rows, their labels unread" if finished.test is None else "test rows"
+    return (
+        f"On {found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
+        f"log p(x) with {found.effort.samples} importance samples, a loose bound. The "
+        "command semivae evaluate takes more of both."
+    )
 
 
 def command(request: Request) -> str:

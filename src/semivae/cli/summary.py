@@ -46,7 +46,12 @@ def reached(finished: Finished, report: Path) -> str:
         (
             "training",
             f"{duration(trained.train_seconds)}, {trained.recipe.training.epochs:,} epochs, "
-            f"{trained.examples_per_second:,.0f} unlabeled rows per second",
+            f"{trained.examples_per_second:,.0f} unlabeled rows per second"
+            + (
+                f"; the probe took {duration(trained.probe_seconds)} more"
+                if trained.probe_seconds
+                else ""
+            ),
         ),
         ("report", str(report)),
     ]

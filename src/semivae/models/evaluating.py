@@ -1,14 +1,32 @@
-"""Eval mode without gradients, for as long as it takes and no longer."""
+"""What is asked of a model that is evaluated, and the mode in which it is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
+from semivae.models.densities import DensityModel
+
+
+@runtime_checkable
+class EvaluatedModel(DensityModel, Protocol):
+    """Any member of the family that is a module: no layer of it has a name here."""
+
+    @property
+    def latent_size(self) -> int:
+        """D, the size of z."""
+
+    def eval(self) -> Any:
+        """Eval mode."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The module and all its parts."""
+
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module | EvaluatedModel) -> Iterator[None]:
     """Eval mode without gradients inside; each module's own mode comes back after."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
