@@ -32,7 +32,7 @@ RULES: dict[str, LabelRule] = {
     "pruned, once sure": Pruned(),
     "Gumbel-Softmax": Relaxed(),
 }
-SURE_AFTER = 300
+SURE_AFTER = 600
 WARM_UP, FEW, REPETITIONS = 5, 20, 2  # steps of a timing; few, since 1,000 classes take long
 USUAL = {"rows": 10_000, "classes": 10, "latent": 50}
 ROWS = (1_000, 10_000, 100_000, 1_000_000)

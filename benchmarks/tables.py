@@ -113,6 +113,9 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "choices": ("choices.json", choices_table),
     "trials": ("trials.json", trials_table),
     "memory": ("memory.json", memory_table),
+    "growth": ("growth.json", growth_table),
+    "processes": ("growth.json", processes_table),
+    "parity": ("parity.json", parity_table),
 }
 
 
