@@ -65,7 +65,7 @@ CASES = (
         10,
         as_the_textbook_writes_it,
         ResidualCNN(),
-        rows=4_000,
+        rows=2_000,
     ),
     Case("paper's CNN, 100 classes", MNIST, 100, textbook.convolutional, PaperCNN(), 20_000),
     Case("Kingma's MLP, 100 classes", MNIST, 100, textbook.perceptron, KingmaMLP(), 20_000),
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     sure_after: int  # steps of the pruned sum before it is timed
 
 
-FULL = Plan(seconds=1.0, repetitions=5, sure_after=100)
+FULL = Plan(seconds=1.0, repetitions=4, sure_after=100)
 QUICK = Plan(seconds=0.05, repetitions=2, sure_after=2)
 
 
