@@ -22,8 +22,8 @@ from semivae.bounds import labeled_elbos, log_evidence
 from semivae.distributions import DiagonalGaussian, StandardGaussian
 from semivae.information import entropy, kl, log_mean, mutual_information
 from semivae.labels import every_pair
+from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
-from semivae.models.m2 import M2
 from semivae.noise import Noise, generator
 
 BLOCK_ELEMENTS = 1 << 21  # of a matrix of `surgery`: 16 MiB, of which a few exist at a time
@@ -54,12 +54,16 @@ class Encodings(NamedTuple):
         return Encodings(log_q, self.mean.double(), self.log_variance.double())
 
 
-def encode_set(model: M2, x_chunks: Iterable[Tensor]) -> Encodings:
-    """q(y, z|x) of every row of the chunks (B, *X), which are scaled and on the model's device."""
+def encode_set(model: DeepGenerativeModel, x_chunks: Iterable[Tensor]) -> Encodings:
+    """q(y, z|x) of every row of the chunks (B, *X), which are scaled and on the model's device.
+
+    What the model draws once per example is at its mean: M1+M2 is read as it predicts, and ADGM's
+    and SDGM's mixture over a by its component at the mean of q(a|x).
+    """
     parts = []
     with evaluating(model):
         for x in x_chunks:
-            h = model.trunk(x)
+            h = model.features(x)
             log_q = model.q_y(h).logits
             q_z = model.q_z(h, every_pair(log_q))  # the pairs are class-major
             by_class = (
@@ -278,7 +282,7 @@ class Evidence(NamedTuple):
 
 
 def evidence(
-    model: M2,
+    model: DeepGenerativeModel,
     x_chunks: Sequence[Tensor],
     samples: int,
     seed: int,
@@ -318,7 +322,7 @@ class InferenceGap(NamedTuple):
 
 
 def inference_gap(
-    model: M2, x_chunks: Iterable[Tensor], seed: int, samples: int = 1
+    model: DeepGenerativeModel, x_chunks: Iterable[Tensor], seed: int, samples: int = 1
 ) -> InferenceGap:
     """The gap between q(y|x) and the best classifier given the rest, softmax_k ELBO(x, k).
 

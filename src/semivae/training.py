@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from semivae.averaging import add_to_average, take_average
 from semivae.data.batches import SemiSupervisedBatches
-from semivae.models.m2 import M2
+from semivae.models.base import DeepGenerativeModel
 from semivae.noise import Noise
 from semivae.objectives import Loss, Objective
 from semivae.optimizers import Constant, LearningRate, Optimizer
@@ -74,7 +74,7 @@ class Snapshot(NamedTuple):
 class Step(nn.Module):
     """One step's loss as a module: gradients are synchronised wherever its parts are called."""
 
-    def __init__(self, model: M2, objective: Objective) -> None:
+    def __init__(self, model: DeepGenerativeModel, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
@@ -98,7 +98,7 @@ def autocast(training: Training, device: torch.device) -> torch.autocast:
 
 
 def fit(
-    model: M2,
+    model: DeepGenerativeModel,
     objective: Objective,
     batches: SemiSupervisedBatches,
     training: Training,
