@@ -42,7 +42,22 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("3, objectives", frozenset({"objectives"})),
     ("3, specs", frozenset({"objective_specs"})),
     ("4", frozenset({"training", "evaluation", "generation", "diagnostics"})),
-    ("5", frozenset({"config", "estimators", "recipes", "fitting", "rundir", "runs", "paper"})),
+    (
+        "5",
+        frozenset(
+            {
+                "config",
+                "estimators",
+                "recipes",
+                "fitting",
+                "rundir",
+                "runs",
+                "trials",
+                "transformers",
+                "paper",
+            }
+        ),
+    ),
     ("6", frozenset({"report"})),
     ("7", frozenset({"cli", "__main__"})),
 )
@@ -60,7 +75,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "safetensors": ANYWHERE,
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
-    "sklearn": frozenset({"data", "evaluation", "estimators"}),
+    "sklearn": frozenset({"data", "evaluation", "estimators", "transformers"}),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),
