@@ -283,6 +283,7 @@ def _fit(
         on_epoch=on_epoch,
         on_step=lambda step, steps: hooks.on_step(place.steps + step, place.of),
     )
+    whole.to(stage.model.log_prior.device)  # where `fit` has moved the stage
     return [in_place(log) for log in logs]
 
 
