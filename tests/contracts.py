@@ -13,6 +13,7 @@ from semivae.bounds import bound, labeled_elbos
 from semivae.information import kl
 from semivae.labels import Enumerated, LabelDraws, LabelRule, Observed, every_pair
 from semivae.likelihoods import Likelihood
+from semivae.models.base import DeepGenerativeModel
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
 from semivae.streams import UNLABELED, Rows, StepState, Streams
@@ -58,6 +59,10 @@ class ReorderedClasses:
         encoded = self.model.encode(x, noise)
         return encoded._replace(q_y=self._categorical(encoded.q_y))
 
+    def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
+        again = self.model.redraw(encoded, noise, number)
+        return again if again is encoded else again._replace(q_y=self._categorical(again.q_y))
+
     def _categorical(self, q: torch.distributions.Categorical) -> torch.distributions.Categorical:
         return torch.distributions.Categorical(logits=q.logits[..., self.order])
 
@@ -69,9 +74,6 @@ class ReorderedClasses:
 
     def p_z(self, y: Tensor) -> Distribution:
         return self.model.p_z(y[:, self.back])
-
-    def p_x(self, z: Tensor, draws: LabelDraws) -> Distribution:
-        return self.model.p_x(z, self._draws(draws))
 
     def log_likelihood(self, encoded: Encoded, z: Tensor, draws: LabelDraws) -> Tensor:
         return self.model.log_likelihood(encoded, z, self._draws(draws))
@@ -127,14 +129,39 @@ def _check_shapes(model: DensityModel, x: Tensor, noise: Noise, z_noise: Tensor)
     assert p_z.batch_shape == (K * B,) and p_z.event_shape == (D,)
     z = q_z.at(z_noise[draws.row] if model.q_z_sees_y else z_noise)
     assert z.shape == (rows, D)
-    p_x = model.p_x(z, draws)
-    assert p_x.batch_shape == (K * B,) and p_x.event_shape == x.shape[1:]
-    assert p_x.mean.shape == (K * B, *x.shape[1:]) and p_x.mean.isfinite().all()
     log_p = model.log_likelihood(encoded, z, draws)
     assert log_p.shape == (K * B,) and log_p.isfinite().all()
     probs = model.predict_proba(x)
     close(probs.sum(1), torch.ones(B, dtype=F64), "rows of predict_proba sum to 1")
-    close(probs, encoded.q_y.logits.exp(), "predict_proba is q(y|x)")
+    _check_draws(model, encoded, noise)
+    if model.redraw(encoded, noise, 1) is encoded:
+        close(probs, encoded.q_y.logits.exp(), "predict_proba is q(y|x)")
+    if isinstance(model, DeepGenerativeModel):
+        _check_generation(model, x)
+
+
+def _check_draws(model: DensityModel, encoded: Encoded, noise: Noise) -> None:
+    """Draw 0 is that of `encode`; another has the same target and, if anything is drawn, another
+    weight."""
+    first, second = (model.redraw(encoded, noise, number) for number in (0, 1))
+    for a, b in ((first.h, encoded.h), (first.per_example, encoded.per_example)):
+        close(a, b, "redraw 0 is what encode drew")
+    close(first.q_y.logits, encoded.q_y.logits, "redraw 0 is what encode drew")
+    assert torch.equal(second.x, encoded.x), "the target is drawn once"
+    if second is not encoded:
+        assert (second.per_example != encoded.per_example).all()
+
+
+def _check_generation(model: DeepGenerativeModel, x: Tensor) -> None:
+    """One finite image per row, a function of z, y and the generator, and of a row alone."""
+    N, source = len(x), torch.Generator()
+    z = torch.randn(N, model.latent_size, generator=source.manual_seed(2), dtype=F64)
+    y = torch.eye(model.classes, dtype=F64)[torch.arange(N) % model.classes]
+    images = model.decode(z, y)
+    assert images.shape == x.shape and images.isfinite().all()
+    close(model.decode(z[1:2], y[1:2]), images[1:2], "a row of decode is its own")
+    once, again = (model.generate(z, y, source.manual_seed(3)) for _ in range(2))
+    assert once.shape == x.shape and torch.equal(once, again)
 
 
 def _check_gradients(

@@ -28,9 +28,16 @@ DOCUMENTED = (
     "information",
     "labels",
     "likelihoods",
+    "models.adgm",
+    "models.auxiliary",
+    "models.base",
+    "models.deep_networks",
     "models.densities",
+    "models.m1",
+    "models.m1m2",
     "models.m2",
     "models.networks",
+    "models.sdgm",
     "models.specs",
     "objectives",
     "streams",
@@ -98,15 +105,21 @@ def complaint(name: str) -> str | None:
 
 
 def fields(value: Any) -> set[str]:
-    """The attributes that only instances have: declared in the class, or set on `self`."""
+    """The attributes that only instances have: declared in the class or a base of ours, or set on
+    `self` there."""
     if not inspect.isclass(value):
         return set()
-    stored = [
-        node.attr
-        for node in ast.walk(ast.parse(inspect.getsource(value)))
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-    ]
-    return {*inspect.get_annotations(value), *stored}
+    found: set[str] = set()
+    for one in value.__mro__:
+        if one.__module__.startswith("semivae."):
+            tree = ast.parse(inspect.getsource(one))
+            found |= {
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            }
+            found |= set(inspect.get_annotations(one))
+    return found
 
 
 @pytest.mark.parametrize("page", [NOTATION, PAPER, DIAGNOSTICS], ids=lambda page: page.name)

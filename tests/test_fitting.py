@@ -22,7 +22,6 @@ from semivae.fitting import (
     new_model,
     train,
     train_supervised,
-    within_minutes,
 )
 from semivae.labels import Enumerated, one_pair_each
 from semivae.models.m2 import M2
@@ -32,6 +31,7 @@ from semivae.objective_specs import Equation8, OptimizedELBO
 from semivae.optimizers import Adam
 from semivae.recipes import DataFacts, Recipe
 from semivae.training import EpochLog, Snapshot, Training
+from semivae.trials import within_minutes
 
 EPOCHS = 3
 RECIPE = Recipe(

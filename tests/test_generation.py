@@ -85,7 +85,7 @@ def test_analogies_decode_the_mean_of_each_row_in_every_class(
     x = torch.rand((5, *event), generator=source())
     found = analogies(model, x)
     assert found.shape == (5, 3, *event)
-    encodings = encode_set(model, [x], seed=0)
+    encodings = encode_set(model, [x])
     likeliest = encodings.log_q.argmax(1) if model.q_z_sees_y else torch.zeros(5).long()
     z = encodings.mean[torch.arange(5), likeliest]
     with torch.inference_mode():

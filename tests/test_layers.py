@@ -57,6 +57,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "recipes",
                 "rundir",
                 "runs",
+                "transformers",
+                "trials",
             }
         ),
     ),
@@ -77,7 +79,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "safetensors": ANYWHERE,
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
-    "sklearn": frozenset({"data", "diagnostics", "evaluation", "estimators"}),
+    "sklearn": frozenset({"data", "diagnostics", "evaluation", "estimators", "transformers"}),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),

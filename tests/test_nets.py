@@ -124,7 +124,7 @@ def test_split_layer_equals_the_layer_of_the_concatenation() -> None:
 
 def test_split_decoder_gathers_after_the_first_layer() -> None:
     """A z per example with `row` decodes as the same z repeated per pair."""
-    decoder = nets.mlp_decoder((2, 3), 3, 4, 5, nn.Tanh).double()
+    decoder = nets.mlp_decoder((2, 3), 3, 4, (5,), nn.Tanh).double()
     z = torch.randn(4, 4, dtype=F64, generator=torch.Generator().manual_seed(0))
     row = torch.arange(4).repeat(3)
     y = torch.eye(3, dtype=F64).repeat_interleave(4, 0)

@@ -8,8 +8,17 @@ from torch import nn
 
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Pruned, Relaxed
+from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import MLP, KingmaMLP, PaperCNN
-from semivae.models.specs import Binarized, Conditional, Factorized, Gaussian
+from semivae.models.specs import (
+    Auxiliary,
+    Binarized,
+    Conditional,
+    Factorized,
+    Gaussian,
+    SkipAuxiliary,
+    Stacked,
+)
 from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
 from semivae.optimizers import Adam, Constant
 from semivae.recipes import MANY_ROWS, RECIPES, DataFacts, Recipe, named_recipe
@@ -85,6 +94,31 @@ def test_kingma_m2_is_as_published() -> None:
     assert recipe.training.optimizer == Adam(3e-4)
 
 
+def test_m1m2_is_kingmas_in_two_stages() -> None:
+    recipe = build("m1m2", MNIST)
+    assert recipe.family == Stacked()
+    assert recipe.network == StackedMLP(hidden=600, code=50, hidden_above=500, latent=50)
+    assert recipe.labels == Enumerated()
+    assert recipe.likelihood == Binarized()
+    assert recipe.pretraining is not None
+    assert recipe.epochs == recipe.training.epochs + recipe.pretraining.epochs
+    joint = build("m1m2-joint", MNIST)
+    assert joint == dataclasses.replace(recipe, pretraining=None)
+    assert joint.epochs == joint.training.epochs
+
+
+def test_the_auxiliary_models_are_as_published() -> None:
+    adgm, sdgm = build("adgm", MNIST), build("sdgm", MNIST)
+    assert adgm.network == AuxiliaryMLP(hidden=500, latent=100, auxiliary=100)
+    assert (adgm.family, sdgm.family) == (Auxiliary(), SkipAuxiliary())
+    assert adgm == dataclasses.replace(sdgm, family=Auxiliary())
+    assert adgm.likelihood == Binarized()
+    assert adgm.labels == Enumerated()
+    assert adgm.objective == Equation8(alpha=None), "alpha = 0.1 N / N_l, weights 1 and 1"
+    assert (adgm.training.labeled_rows, adgm.training.unlabeled_rows) == (100, 100)
+    assert adgm.training.optimizer == Adam(3e-4)
+
+
 def test_auto_takes_the_papers_network_for_images_and_an_mlp_for_tables() -> None:
     image, table = build("auto", MNIST), build("auto", TABLE)
     assert isinstance(image.network, PaperCNN)
@@ -145,5 +179,5 @@ def test_every_recipe_says_what_it_is_for_in_a_line() -> None:
 def test_an_unknown_recipe_is_an_error_that_lists_the_names() -> None:
     with pytest.raises(InputError) as caught:
         named_recipe("papr-m2")
-    expected = "--recipe papr-m2: choose one of auto, paper-m2, paper-optimized, kingma-m2"
-    assert str(caught.value) == expected
+    names = "auto, paper-m2, paper-optimized, kingma-m2, m1m2, m1m2-joint, adgm, sdgm"
+    assert str(caught.value) == f"--recipe papr-m2: choose one of {names}"

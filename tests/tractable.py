@@ -79,6 +79,12 @@ class LinearGaussianMixture(nn.Module):
     def encode(self, x: Tensor, noise: Noise) -> Encoded:
         return Encoded(x, x, self.q_y(x), None, torch.zeros(len(x), dtype=F64))
 
+    def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
+        return encoded
+
+    def features(self, x: Tensor) -> Tensor:
+        return x
+
     def q_y(self, h: Tensor) -> Categorical:
         return categorical(h @ self.x_to_logits + self.logits)
 

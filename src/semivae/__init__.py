@@ -12,13 +12,23 @@ if TYPE_CHECKING:
     from semivae import bounds, labels, objectives, terms
     from semivae.errors import InputError
     from semivae.estimators import SemiVAEClassifier
+    from semivae.models.adgm import ADGM
+    from semivae.models.m1 import M1
+    from semivae.models.m1m2 import M1M2
     from semivae.models.m2 import M2
+    from semivae.models.sdgm import SDGM
+    from semivae.transformers import M1Transformer
 
     __version__: str
 
 __all__ = [
+    "ADGM",
     "InputError",
+    "M1",
+    "M1M2",
+    "M1Transformer",
     "M2",
+    "SDGM",
     "SemiVAEClassifier",
     "__version__",
     "bounds",
@@ -29,8 +39,13 @@ __all__ = [
 
 # Lazy (PEP 562): `semivae --help` must not wait for torch.
 _HOME = {
+    "ADGM": "semivae.models.adgm",
     "InputError": "semivae.errors",
+    "M1": "semivae.models.m1",
+    "M1M2": "semivae.models.m1m2",
+    "M1Transformer": "semivae.transformers",
     "M2": "semivae.models.m2",
+    "SDGM": "semivae.models.sdgm",
     "SemiVAEClassifier": "semivae.estimators",
 }
 _MODULES = frozenset({"bounds", "labels", "objectives", "terms"})

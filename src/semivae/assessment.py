@@ -93,7 +93,7 @@ def assess(
     generative = found.class_probs.double().cpu().numpy()
     labeled = known[chosen]
     analysed = drawn_rows(len(x), effort.surgery_rows, seed)
-    encodings = encode_set(model, predictor.chunks(x[analysed]), seed)
+    encodings = encode_set(model, predictor.chunks(x[analysed]))
     return Assessment(
         n=len(x),
         seed=seed,
@@ -142,7 +142,7 @@ def _linear_probe(
     if (counts > 0).sum() < 2 or counts[counts > 0].min() < 2:
         return None
     seen = torch.cat([chunk.flatten(1).cpu() for chunk in predictor.chunks(x[rows])])
-    encodings = encode_set(predictor.model, predictor.chunks(x[rows]), seed)
+    encodings = encode_set(predictor.model, predictor.chunks(x[rows]))
     z = encodings.draw(generator(encodings.mean.device, seed, "linear probe"))
     means, draws = (part.cpu().numpy() for part in (encodings.posterior_mean, z))
     return linear_probe(means, draws, seen.numpy(), y[rows], seed)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from semivae import labels, objective_specs, objectives, optimizers, terms
 from semivae.errors import InputError
-from semivae.models import networks, specs
+from semivae.models import deep_networks, networks, specs
 from semivae.schedules import Ramp
 from semivae.training import Training
 
@@ -21,8 +21,16 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "paper-cnn-4.3": networks.PaperCNN43,
         "kingma-mlp": networks.KingmaMLP,
         "mlp": networks.MLP,
+        "stacked-mlp": deep_networks.StackedMLP,
+        "auxiliary-mlp": deep_networks.AuxiliaryMLP,
     },
-    "family": {"factorized": specs.Factorized, "conditional": specs.Conditional},
+    "family": {
+        "factorized": specs.Factorized,
+        "conditional": specs.Conditional,
+        "m1m2": specs.Stacked,
+        "adgm": specs.Auxiliary,
+        "sdgm": specs.SkipAuxiliary,
+    },
     "likelihood": {
         "bernoulli": specs.Bernoulli,
         "binarized": specs.Binarized,
@@ -174,4 +182,8 @@ def _parse(key: str, text: str, old: Any, hint: Any) -> Any:
         raise InputError(f"--set {key}={text}: not a value like {old!r} ({error})") from error
 
 
-_NESTED: Mapping[str, type] = {"training": Training, "baseline": Training}
+_NESTED: Mapping[str, type] = {
+    "training": Training,
+    "baseline": Training,
+    "pretraining": Training,
+}

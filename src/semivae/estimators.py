@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from semivae import rundir
 from semivae.config import to_plain
 from semivae.data.arrays import check_features
-from semivae.data.scaling import Scaling, pixels, standardize
+from semivae.data.scaling import scaling_of
 from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
 from semivae.files import make_folder, write_text
@@ -95,7 +95,7 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         if len(codes) != len(x):
             raise InputError(f"X has {len(x)} rows and y has {len(codes)}: give one label per row")
         names = tuple(str(label) for label in classes)
-        data = TrainingSet(x, codes, names, _scaling(x))
+        data = TrainingSet(x, codes, names, scaling_of(x))
         recipe = self._recipe(data)
         check_recipe(data, recipe)
         trained = train(data, recipe, self._seed(), Hooks())
@@ -190,28 +190,17 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
             raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
         recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
         if self.epochs is not None:
-            if not isinstance(self.epochs, Integral) or self.epochs < 1:
-                raise InputError(f"epochs={self.epochs!r}: give a whole number from 1")
-            recipe = replace(recipe, training=replace(recipe.training, epochs=int(self.epochs)))
+            epochs = whole_number("epochs", self.epochs, least=1)
+            recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
         return recipe
 
     def _seed(self) -> int:
-        if not isinstance(self.random_state, Integral) or self.random_state < 0:
-            raise InputError(f"random_state={self.random_state!r}: give a whole number from 0")
-        return int(self.random_state)
+        return whole_number("random_state", self.random_state, least=0)
 
     def _features(self, X: Any, *, reset: bool) -> np.ndarray:
-        """X checked; `reset` notes number and names of its columns, else they are compared."""
         if not reset:
             check_is_fitted(self, "predictor_")
-        x = check_features(X, channels_last=self.channels_last)
-        try:
-            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=x.ndim == 2)
-        except ValueError as error:
-            raise InputError(str(error)) from error
-        if reset:
-            self.n_features_in_ = int(np.prod(x.shape[1:]))
-        return x
+        return features_of(self, X, self.channels_last, reset=reset)
 
     def _predictor(self) -> Predictor:
         check_is_fitted(self, "predictor_")
@@ -225,6 +214,28 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         return tags
 
 
+def features_of(
+    estimator: BaseEstimator, X: Any, channels_last: bool | None, *, reset: bool
+) -> np.ndarray:
+    """X checked; `reset` notes number and names of its columns in the estimator, else they are
+    compared."""
+    x = check_features(X, channels_last=channels_last)
+    try:
+        validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=x.ndim == 2)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if reset:
+        estimator.n_features_in_ = int(np.prod(x.shape[1:]))
+    return x
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """A parameter as an int, or an `InputError`."""
+    if not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name}={value!r}: give a whole number from {least}")
+    return int(value)
+
+
 def _number(name: str, value: Any) -> float:
     if not isinstance(value, Real) or not math.isfinite(value):
         raise InputError(f"{name}={value!r}: give a finite number, or None for the recipe's")
@@ -234,15 +245,3 @@ def _number(name: str, value: Any) -> float:
 def _plain(value: Any) -> Any:
     """A parameter as a JSON value: grids hand in the numbers of NumPy."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _scaling(x: np.ndarray) -> Scaling:
-    """Pixels to [0, 1] by type or largest value; columns of a table to mean 0, deviation 1."""
-    if x.ndim == 2:
-        return standardize(x)
-    if x.dtype == np.uint8:
-        return pixels(255.0)
-    low, high = float(x.min()), float(x.max())
-    if low < 0:
-        raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
-    return pixels(max(high, 1.0))

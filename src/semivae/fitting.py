@@ -1,11 +1,10 @@
 """From rows to a predictor: what the estimator, the command line and the paper share."""
 
-import copy
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,29 +13,21 @@ from torch import Tensor
 
 from semivae.bounds import bound
 from semivae.data.batches import SemiSupervisedBatches
-from semivae.data.scaling import Scaling
+from semivae.data.scaling import Scaling, pixels
 from semivae.diagnostics.encodings import encode_set
 from semivae.errors import InputError
 from semivae.generation import sample_class
 from semivae.labels import every_pair
-from semivae.models.m2 import M2
-from semivae.noise import Noise, generator
-from semivae.objectives import Objective, supervised
-from semivae.probing import probe_of
-from semivae.processes import least
+from semivae.models.base import DeepGenerativeModel
+from semivae.models.m1 import M1
+from semivae.models.m1m2 import M1M2
+from semivae.models.specs import M1Spec
+from semivae.noise import Noise, generator, key
+from semivae.objectives import Objective, m1, supervised
+from semivae.probing import Probe, probe_of
 from semivae.recipes import DataFacts, Recipe
-from semivae.streams import UNLABELED, StepState
-from semivae.training import (
-    EpochLog,
-    Means,
-    Snapshot,
-    Step,
-    Training,
-    autocast,
-    check_gradient,
-    fit,
-    step_input,
-)
+from semivae.streams import UNLABELED
+from semivae.training import EpochLog, Snapshot, Training, autocast, fit
 
 CHUNK = 512
 
@@ -68,7 +59,7 @@ class Predictor:
     is float32.
     """
 
-    model: M2
+    model: DeepGenerativeModel
     scaling: Scaling
     classes: tuple[str, ...]
     event: tuple[int, ...]
@@ -93,7 +84,7 @@ class Predictor:
     @torch.inference_mode()
     def transform(self, x: np.ndarray) -> Float[np.ndarray, "N D"]:
         """The posterior mean of z: mu(x), or sum_k q(k|x) mu(x, k) where q(z|x, y) sees y."""
-        return self._by_chunks(x, lambda part: encode_set(self.model, [part], 0).posterior_mean)
+        return self._by_chunks(x, lambda part: encode_set(self.model, [part]).posterior_mean)
 
     @torch.inference_mode()
     def score_samples(self, x: np.ndarray) -> Float[np.ndarray, " N"]:
@@ -125,6 +116,12 @@ class Predictor:
         assert found is not None, "X has rows"
         return found
 
+    @torch.inference_mode()
+    def codes(self, x: np.ndarray) -> Float[np.ndarray, "N 2 D"]:
+        """Mean and log variance of q(z1|x) of an M1+M2."""
+        assert isinstance(self.model, M1M2)
+        return self._by_chunks(x, self.model.m1.codes)
+
     def sample(self, y: Int[np.ndarray, " N"], seed: int) -> Float[np.ndarray, "N *X"]:
         """One x per class number in y, z from the prior at temperature 1, in x's own units."""
         device = self.model.log_prior.device
@@ -140,8 +137,40 @@ class Hooks:
     def on_step(self, step: int, steps: int) -> None:
         """After each step."""
 
-    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+    def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
         """After each epoch, with all that resuming needs."""
+
+
+class Stage(NamedTuple):
+    """One call of the training loop: what it trains, on which rows, under which objective, how,
+    and how many rows are looked at after each epoch."""
+
+    model: DeepGenerativeModel
+    data: TrainingSet
+    objective: Objective
+    training: Training
+    seed: int
+    probe_size: int = 0
+
+    @property
+    def batches(self) -> SemiSupervisedBatches:
+        """The rows of each step."""
+        return _batches(self.data, self.training, self.seed)
+
+    @property
+    def probe(self) -> Probe | None:
+        """What is looked at after each epoch, if anything is."""
+        return probe_of(self.batches, self.probe_size, self.seed)
+
+
+class Place(NamedTuple):
+    """Where a stage stands in a training: epochs and steps before it, steps in all, and the prefix
+    of the names of its terms."""
+
+    epochs: int
+    steps: int
+    of: int
+    prefix: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,17 +193,145 @@ def train(
     recipe: Recipe,
     seed: int,
     hooks: Hooks,
-    model: M2 | None = None,
+    model: DeepGenerativeModel | None = None,
     resume: Snapshot | None = None,
 ) -> Trained:
-    """Trains the recipe's model under its objective; `model` and `resume` continue an earlier
-    run."""
+    """Trains the recipe's model under its objective; `model` and `resume` continue an earlier run.
+
+    A recipe with `pretraining` has two stages, whose epochs and steps are counted as one sequence:
+    the M1 below, on all rows and no label; then, M1 frozen, the M2 above on the codes q(z1|x),
+    computed once and drawn anew at each step.
+    """
+    started = time.monotonic()
+    model = model or new_model(data.facts, recipe, seed)
+    history: list[EpochLog] = []
+    own_steps = _steps(data, recipe.training)
+    place = Place(0, 0, own_steps, "")
+    if recipe.pretraining is not None:
+        first = first_stage(data, recipe, model, seed)
+        epochs, steps = recipe.pretraining.epochs, _steps(first.data, recipe.pretraining)
+        place = Place(epochs, steps, steps + own_steps, "")
+        if resume is None or resume.epoch <= epochs:
+            begin = Place(0, 0, steps + own_steps, "m1/")
+            history += _fit(first, model, hooks, begin, resume)
+            resume = None
+        else:
+            resume = resume._replace(epoch=resume.epoch - epochs)
+    stage = main_stage(data, recipe, model, seed)
+    history += _fit(stage, model, hooks, place, resume)
+    return _trained(data, recipe, stage, model, history, time.monotonic() - started)
+
+
+def train_m1(
+    x: np.ndarray, scaling: Scaling, spec: M1Spec, training: Training, seed: int, hooks: Hooks
+) -> tuple[Predictor, list[EpochLog]]:
+    """An M1 alone, trained on every row."""
+    model = spec.build(x.shape[1:], seed)
+    stage = m1_stage(model, x, scaling, training, seed)
+    place = Place(0, 0, _steps(stage.data, training), "")
+    logs = _fit(stage, model, hooks, place, resume=None)
+    return _predictor(model, stage.data, training), logs
+
+
+def first_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, seed: int) -> Stage:
+    """The M1 of an M1+M2 on all rows; `ValueError` for a recipe whose model has none."""
+    below = model.m1 if isinstance(model, M1M2) else None
+    if recipe.pretraining is None or not isinstance(below, M1):
+        raise ValueError("pretraining is of the M1 of an M1+M2: choose the recipe m1m2")
+    seed = key(seed, "pretraining")
+    return m1_stage(below, data.x, data.scaling, recipe.pretraining, seed)
+
+
+def m1_stage(model: M1, x: np.ndarray, scaling: Scaling, training: Training, seed: int) -> Stage:
+    """The training of an M1, alone or below an M2: its ELBO on every row, all of one class."""
+    unlabeled = TrainingSet(x, np.full(len(x), -1), ("",), scaling)
+    return Stage(model, unlabeled, m1(), training, seed)
+
+
+def main_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, seed: int) -> Stage:
+    """The semi-supervised training: of the whole model on x, or of an M2 on the codes of its
+    pretrained M1, of whose dimensions it keeps those that are used."""
+    if recipe.pretraining is None:
+        objective = objective_for(data.facts, recipe)
+        return Stage(model, data, objective, recipe.training, seed, recipe.probe)
+    assert isinstance(model, M1M2)
+    codes = _predictor(model, data, recipe.pretraining).codes(data.x)
+    model.keep_used(torch.from_numpy(codes[:, 0]).to(model.kept))
+    return codes_stage(data, recipe, model, codes, seed)
+
+
+def codes_stage(
+    data: TrainingSet, recipe: Recipe, model: M1M2, codes: Float[np.ndarray, "N 2 D"], seed: int
+) -> Stage:
+    """The training of the M2 above on codes of the rows, which lie in memory."""
+    rows = replace(data, x=codes, scaling=pixels(1.0))
     objective = objective_for(data.facts, recipe)
-    return _run(data, recipe, recipe.training, objective, seed, hooks, model, resume, recipe.probe)
+    return Stage(model.on_codes(), rows, objective, recipe.training, seed, recipe.probe)
+
+
+def _steps(data: TrainingSet, training: Training) -> int:
+    return training.epochs * _batches(data, training, seed=0).steps_per_epoch
+
+
+def _fit(
+    stage: Stage,
+    whole: DeepGenerativeModel,
+    hooks: Hooks,
+    place: Place,
+    resume: Snapshot | None,
+) -> list[EpochLog]:
+    """Trains a stage of the model `whole`, and counts and names what it logs by its place."""
+
+    def in_place(log: EpochLog) -> EpochLog:
+        return log._replace(
+            epoch=place.epochs + log.epoch,
+            step=place.steps + log.step,
+            terms={place.prefix + name: value for name, value in log.terms.items()},
+        )
+
+    def on_epoch(log: EpochLog, snapshot: Snapshot) -> None:
+        counted = snapshot._replace(epoch=place.epochs + snapshot.epoch)
+        hooks.on_epoch(whole, in_place(log), counted)
+
+    logs = fit(
+        stage.model,
+        stage.objective,
+        stage.batches,
+        stage.training,
+        stage.seed,
+        resume,
+        on_epoch=on_epoch,
+        on_step=lambda step, steps: hooks.on_step(place.steps + step, place.of),
+        probe=stage.probe,
+    )
+    whole.to(stage.model.log_prior.device)  # where `fit` has moved the stage
+    return [in_place(log) for log in logs]
+
+
+def _trained(
+    data: TrainingSet,
+    recipe: Recipe,
+    stage: Stage,
+    model: DeepGenerativeModel,
+    history: list[EpochLog],
+    seconds: float,
+) -> Trained:
+    reads_unlabeled = UNLABELED in stage.objective.streams
+    rows = data.facts.n_unlabeled * reads_unlabeled * len(history)
+    probe_seconds = sum((log.probe_seconds for log in history), 0.0)
+    seconds -= probe_seconds
+    predictor = _predictor(model, data, stage.training)
+    return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
+
+
+def _predictor(model: DeepGenerativeModel, data: TrainingSet, training: Training) -> Predictor:
+    return Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
 
 
 def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
     """The recipe's objective; without unlabeled rows, its labeled sum alone."""
+    if facts.n_labeled == 0:
+        raise InputError("no row has a label: label at least one row of each class")
     objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
     if facts.n_unlabeled == 0 and objective.unlabeled is not None:
         warnings.warn(
@@ -187,96 +344,14 @@ def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
 def train_supervised(data: TrainingSet, recipe: Recipe, seed: int, hooks: Hooks) -> Trained:
     """The supervised-only baseline: the same network, initial weights and labels, no unlabeled
     row."""
+    started = time.monotonic()
     labeled = data.y >= 0
     rows = replace(data, x=data.x[labeled], y=data.y[labeled])
-    return _run(rows, recipe, recipe.baseline, supervised(), seed, hooks, None, None)
-
-
-def _run(
-    data: TrainingSet,
-    recipe: Recipe,
-    training: Training,
-    objective: Objective,
-    seed: int,
-    hooks: Hooks,
-    model: M2 | None,
-    resume: Snapshot | None,
-    probe_size: int = 0,
-) -> Trained:
-    started = time.monotonic()
-    model = model or new_model(data.facts, recipe, seed)
-    batches = _batches(data, training, seed)
-    history = fit(
-        model,
-        objective,
-        batches,
-        training,
-        seed,
-        resume,
-        on_epoch=lambda log, snapshot: hooks.on_epoch(model, log, snapshot),
-        on_step=hooks.on_step,
-        probe=probe_of(batches, probe_size, seed),
-    )
-    probe_seconds = sum((log.probe_seconds for log in history), 0.0)
-    seconds = time.monotonic() - started - probe_seconds
-    read = len(batches.unlabeled) if UNLABELED in objective.streams else 0
-    rows = read * len(history)
-    predictor = Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
-    return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
-
-
-def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> M2:
-    """The recipe's model with a uniform prior p(y) and initial weights keyed by `seed`."""
-    return recipe.model.build(facts.event, torch.zeros(facts.classes), seed)
-
-
-def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float) -> Recipe:
-    """The recipe with the number of epochs that fit into so many minutes (at most its own, at
-    least 1).
-
-    Times a few steps on a throw-away copy; what they cost counts against the minutes.
-    """
-    started = time.monotonic()
-    model = new_model(data.facts, recipe, seed)
-    batches = _batches(data, recipe.training, seed)
-    objective = objective_for(data.facts, recipe)
-    times = [time.monotonic()]
-    fit(
-        copy.deepcopy(model),
-        objective,
-        batches,
-        recipe.training,
-        seed,
-        on_step=lambda step, steps: times.append(time.monotonic()),
-        stop_after=TIMED_STEPS,
-    )
-    # The first steps pay for set-up that later ones do not.
-    steps = np.diff(times)
-    step = statistics.median(steps[len(steps) // 3 :])
-    left = 60 * minutes - (time.monotonic() - started)
-    affordable = max(1, int(left / (step * batches.steps_per_epoch)))
-    epochs = least(min(recipe.training.epochs, affordable))
-    return replace(recipe, training=replace(recipe.training, epochs=epochs))
-
-
-TIMED_STEPS = 12
-
-
-def dry_step(data: TrainingSet, recipe: Recipe) -> None:
-    """The loss of two rows a stream on fresh weights and its gradient; raises what a first step
-    would raise."""
-    few = replace(recipe.training, labeled_rows=2, unlabeled_rows=2)
-    batches, objective = _batches(data, few, seed=0), objective_for(data.facts, recipe)
-    model = new_model(data.facts, recipe, seed=0)
-    device = torch.device("cpu")
-    batch, noise = step_input(batches, objective.streams, 0, 0, device)
-    recipe.training.optimizer.build(model.parameters())
-    with autocast(recipe.training.bfloat16, device):
-        state = StepState(0, 0.0, objective.initial_buffers(model))
-        result = Step(model, objective)(batch, noise, state)
-    Means().add(result, step=0)
-    result.loss.backward()
-    check_gradient(model, step=0)
+    model = new_model(rows.facts, recipe, seed)
+    stage = Stage(model, rows, supervised(), recipe.baseline, seed)
+    place = Place(0, 0, _steps(rows, recipe.baseline), "")
+    history = _fit(stage, model, hooks, place, resume=None)
+    return _trained(rows, recipe, stage, model, history, time.monotonic() - started)
 
 
 def _batches(data: TrainingSet, training: Training, seed: int) -> SemiSupervisedBatches:
@@ -289,3 +364,8 @@ def _batches(data: TrainingSet, training: Training, seed: int) -> SemiSupervised
         training.unlabeled_rows,
         seed,
     )
+
+
+def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> DeepGenerativeModel:
+    """The recipe's model with a uniform prior p(y) and initial weights keyed by `seed`."""
+    return recipe.model.build(facts.event, torch.zeros(facts.classes), seed)

@@ -11,29 +11,31 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from semivae.labels import one_pair_each
+from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
-from semivae.models.m2 import M2
 
 
 def sample_class(
-    model: M2, y: Int[Tensor, "N"], generator: torch.Generator
+    model: DeepGenerativeModel, y: Int[Tensor, "N"], generator: torch.Generator
 ) -> Float[Tensor, "N *X"]:
     """The mean of p(x|z, y) at z ~ p(z), temperature 1: one picture for each class number of y.
 
     Row i of z depends on `generator` alone, so the same generator shows the same z in other
-    classes.
+    classes. Variables between z and x (z1 of M1+M2, a of SDGM) are drawn after z.
     """
     with evaluating(model):
         label = one_hot(y, model.classes).to(model.log_prior)
         p_z = model.p_z(label)
         noise = torch.randn(p_z.mean.shape, generator=generator, device=generator.device)
-        return model.decode(p_z.mean + p_z.stddev * noise.to(model.log_prior), label)
+        z = p_z.mean + p_z.stddev * noise.to(model.log_prior)
+        return model.generate(z, label, generator)
 
 
-def analogies(model: M2, x: Float[Tensor, "N *X"]) -> Float[Tensor, "N K *X"]:
-    """Each row in every class: z is the mean of q(z|x), or of q(z|x, y) at the likeliest y."""
+def analogies(model: DeepGenerativeModel, x: Float[Tensor, "N *X"]) -> Float[Tensor, "N K *X"]:
+    """Each row in every class: z is the mean of q(z|x), or of q(z|x, y) at the likeliest y; other
+    variables are at their means."""
     with evaluating(model):
-        h = model.trunk(x)
+        h = model.features(x)
         log_q = model.q_y(h).logits
         likeliest = one_hot(log_q.argmax(1), model.classes).to(log_q)
         z = model.q_z(h, one_pair_each(log_q, likeliest)).mean

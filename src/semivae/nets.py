@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -41,6 +42,48 @@ class SplitLinear(nn.Module):
         return pairs
 
 
+class Columns(nn.Module):
+    """Columns `start` to `stop` of the features: two heads on one matrix product."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop, self.size = start, stop, stop - start
+
+    def forward(self, h: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
+        return h[:, self.start : self.stop]
+
+
+class AddColumns(nn.Module):
+    """columns(h) + W_a other(h): the first layer of a network on (x, a), for features h that hold
+    W_x x + b of several networks, and a."""
+
+    def __init__(self, columns: Columns, other: Columns) -> None:
+        super().__init__()
+        self.columns, self.other, self.size = columns, other, columns.size
+        self.of_other = nn.Linear(other.size, columns.size, bias=False)
+
+    def forward(self, h: Float[Tensor, "B F"]) -> Float[Tensor, "B G"]:
+        total: Tensor = self.columns(h) + self.of_other(self.other(h))
+        return total
+
+
+class AddLabel(nn.Module):
+    """a[row] + W_y y for features a that are already W_x x + b (Kingma's first layer of q(z|x,
+    y))."""
+
+    def __init__(self, columns: Columns | AddColumns, classes: int) -> None:
+        super().__init__()
+        self.columns = columns
+        self.of_y = nn.Linear(classes, columns.size, bias=False)
+
+    def forward(
+        self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"] | None
+    ) -> Float[Tensor, "M G"]:
+        a = self.columns(h)
+        pairs: Tensor = (a if row is None else a[row]) + self.of_y(y)
+        return pairs
+
+
 class LabelBlind(nn.Module):
     """Heads of q(z|x): mean and log variance, one row per example (section 2.2, Eq 2)."""
 
@@ -65,7 +108,7 @@ class LabelAware(nn.Module):
     sees_y = True
 
     def __init__(
-        self, first: SplitLinear, activation: nn.Module, features: int, latent: int
+        self, first: SplitLinear | AddLabel, activation: nn.Module, features: int, latent: int
     ) -> None:
         super().__init__()
         self.first, self.activation = first, activation
@@ -76,6 +119,22 @@ class LabelAware(nn.Module):
         self, h: Float[Tensor, "B F"], y: Float[Tensor, "M K"], row: Int[Tensor, "M"]
     ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "M D"]]:
         hidden = self.activation(self.first(h, y, row))
+        return self.mean(hidden), self.log_variance(hidden)
+
+
+class GaussianHeads(nn.Module):
+    """Mean and log variance of a diagonal Gaussian, as functions of one input."""
+
+    def __init__(self, hidden: nn.Module, features: int, size: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.mean = FullPrecisionLinear(features, size)
+        self.log_variance = FullPrecisionLinear(features, size)
+
+    def forward(
+        self, h: Float[Tensor, "N F"]
+    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
+        hidden = self.hidden(h)
         return self.mean(hidden), self.log_variance(hidden)
 
 
@@ -210,9 +269,30 @@ def mlp(
     return nn.Sequential(*layers)
 
 
+def after_first(hidden: tuple[int, ...], activation: Callable[[], nn.Module]) -> nn.Sequential:
+    """What follows a first linear layer to `hidden[0]` units: its activation, then the further
+    hidden layers with theirs."""
+    layers: list[nn.Module] = [activation()]
+    for before, after in pairwise(hidden):
+        layers += [nn.Linear(before, after), activation()]
+    return nn.Sequential(*layers)
+
+
+def to_event(
+    hidden: tuple[int, ...], event: Shape, activation: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """From an activated first hidden layer through the further ones to *X."""
+    _, *further = after_first(hidden, activation)
+    return nn.Sequential(*further, nn.Linear(hidden[-1], math.prod(event)), nn.Unflatten(1, event))
+
+
 def mlp_decoder(
-    event: Shape, classes: int, latent: int, hidden: int, activation: Callable[[], nn.Module]
+    event: Shape,
+    classes: int,
+    latent: int,
+    hidden: tuple[int, ...],
+    activation: Callable[[], nn.Module],
 ) -> Decoder:
-    """[z; y] to one hidden layer to *X (section 2.9.1)."""
-    rest = nn.Sequential(nn.Linear(hidden, math.prod(event)), nn.Unflatten(1, event))
-    return Decoder(SplitLinear(latent, classes, hidden), activation(), rest)
+    """[z; y] to hidden layers to *X (section 2.9.1: one of them)."""
+    first = SplitLinear(latent, classes, hidden[0])
+    return Decoder(first, activation(), to_event(hidden, event, activation))

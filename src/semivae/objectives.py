@@ -129,6 +129,12 @@ def supervised() -> Objective:
     return Objective(labeled=1.0 * LabelLogLikelihood(), unlabeled=None)
 
 
+def m1() -> Objective:
+    """E[log p(x|z)] - KL(q(z|x) || p(z)) of M1: the bound of one class, whose label costs
+    nothing, on rows without labels."""
+    return Objective(labeled=None, unlabeled=ELBO(UNLABELED, Enumerated()))
+
+
 def equation_8(
     alpha: Weight,
     labels: LabelRule = Enumerated(),  # noqa: B008  (a frozen value)

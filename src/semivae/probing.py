@@ -77,11 +77,11 @@ class Probe:
         `nll` of q(y|x).
         """
         prior = model.p_y().logits.detach()
-        encodings = encode_set(model, self._chunks(self.rows.unlabeled, prior.device), self.seed)
+        encodings = encode_set(model, self._chunks(self.rows.unlabeled, prior.device))
         label = label_information(encodings.log_q, prior)
         gap = inference_gap(model, self._chunks(self.rows.unlabeled, prior.device), self.seed)
         cuts = surgery(encodings, prior, self.seed)
-        known = encode_set(model, self._chunks(self.rows.labeled, prior.device), self.seed)
+        known = encode_set(model, self._chunks(self.rows.labeled, prior.device))
         probs = known.log_q.double().softmax(1).cpu().numpy()
         y = self.batches.y[self.rows.labeled]
         return {

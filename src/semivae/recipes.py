@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 from semivae.errors import InputError
 from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
-from semivae.models.networks import MLP, KingmaMLP, Network, PaperCNN
+from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
+from semivae.models.networks import MLP, KingmaMLP, PaperCNN
 from semivae.models.specs import (
+    AnyNetwork,
+    Auxiliary,
     Bernoulli,
     Binarized,
     Conditional,
@@ -16,7 +19,9 @@ from semivae.models.specs import (
     Gaussian,
     LearnedSigma,
     LikelihoodSpec,
-    M2Spec,
+    ModelSpec,
+    SkipAuxiliary,
+    Stacked,
 )
 from semivae.nets import Shape
 from semivae.objective_specs import Equation8, Kingma2014, ObjectiveSpec, OptimizedELBO
@@ -29,17 +34,20 @@ class Recipe:
     """Everything that configures a run except its data and seed: hashable plain values.
 
     `training` is the semi-supervised run, `baseline` the supervised-only one on the same network,
-    whose epochs are passes over the labeled rows. `probe` training rows are measured after each
-    epoch of the former (`probing.Probe`); 0: none. They change the log and not the model.
+    whose epochs are passes over the labeled rows. `pretraining` is a first stage, on all rows and
+    no label, of the M1 below an M1+M2, which is then frozen; None: one stage, all of the model.
+    `probe` training rows are measured after each epoch of `training` (`probing.Probe`); 0: none.
+    They change the log and not the model.
     """
 
-    network: Network
+    network: AnyNetwork
     family: Family
     likelihood: LikelihoodSpec
     labels: LabelRule
     objective: ObjectiveSpec
     training: Training
     baseline: Training
+    pretraining: Training | None = None
     probe: int = 0
 
     def __post_init__(self) -> None:
@@ -47,9 +55,14 @@ class Recipe:
             raise ValueError(f"probe={self.probe}: give a number of rows, or 0 for none")
 
     @property
-    def model(self) -> M2Spec:
+    def model(self) -> ModelSpec:
         """The model's specification."""
-        return M2Spec(self.network, self.family, self.likelihood)
+        return self.family.spec(self.network, self.likelihood)
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the rows in all stages."""
+        return self.training.epochs + (self.pretraining.epochs if self.pretraining else 0)
 
 
 class DataFacts(NamedTuple):
@@ -135,6 +148,9 @@ def paper_optimized(facts: DataFacts) -> Recipe:
     )
 
 
+MANY_ROWS = 10_000
+
+
 def kingma_m2(facts: DataFacts) -> Recipe:
     """M2 as published: one hidden layer of 500 softplus units, q(z|x, y), exact sum, binarized
     x."""
@@ -149,7 +165,58 @@ def kingma_m2(facts: DataFacts) -> Recipe:
     )
 
 
-MANY_ROWS = 10_000
+def m1_training(rows: int) -> Training:
+    """About 14,000 steps of one-cycle Adam, at most 100 passes."""
+    return Training(min(100, _passes(14_000, rows)), Adam(1e-3), OneCycle())
+
+
+def m1_likelihood(event: Shape, rows: int) -> LikelihoodSpec:
+    """Binarized pixels of many images, as published; else a learned sigma: from few images
+    Bernoulli pixels teach M1 too little (the digits: a latent KL of 3 nats against 11)."""
+    return Binarized() if len(event) == 3 and rows > MANY_ROWS else LearnedSigma()
+
+
+def m1m2(facts: DataFacts) -> Recipe:
+    """M1+M2 in Kingma's two stages: M1 without labels, then M2 on its codes, by the exact sum."""
+    rows = facts.n_labeled + facts.n_unlabeled
+    return Recipe(
+        network=StackedMLP(),
+        family=Stacked(),
+        likelihood=m1_likelihood(facts.event, rows),
+        labels=Enumerated(),
+        objective=Equation8(),
+        training=m1_training(rows),
+        baseline=_baseline(facts),
+        pretraining=m1_training(rows),
+    )
+
+
+def m1m2_joint(facts: DataFacts) -> Recipe:
+    """The same stack trained at once under its joint bound."""
+    return replace(m1m2(facts), pretraining=None)
+
+
+def adgm(facts: DataFacts) -> Recipe:
+    """ADGM as published: MLPs of two hidden layers, exact sum, binarized x, Kingma's alpha."""
+    return Recipe(
+        network=AuxiliaryMLP(),
+        family=Auxiliary(),
+        likelihood=_published_likelihood(facts),
+        labels=Enumerated(),
+        objective=Equation8(),
+        training=Training(100, Adam(3e-4), labeled_rows=100, unlabeled_rows=100),
+        baseline=_baseline(facts),
+    )
+
+
+def sdgm(facts: DataFacts) -> Recipe:
+    """SDGM, otherwise as ADGM."""
+    return replace(adgm(facts), family=SkipAuxiliary())
+
+
+def _published_likelihood(facts: DataFacts) -> LikelihoodSpec:
+    """Binarized pixels; a learned sigma for the columns of a table, which nobody published."""
+    return Binarized() if len(facts.event) == 3 else LearnedSigma()
 
 
 def auto(facts: DataFacts) -> Recipe:
@@ -206,6 +273,10 @@ RECIPES: Mapping[str, NamedRecipe] = {
         ),
     ),
     "kingma-m2": NamedRecipe("Kingma's M2: MLP, q(z|x, y), binarized pixels", kingma_m2),
+    "m1m2": NamedRecipe("Kingma's M1+M2: M1 without labels, then M2 on its codes", m1m2),
+    "m1m2-joint": NamedRecipe("M1+M2 trained at once under its joint bound", m1m2_joint),
+    "adgm": NamedRecipe("M2 with an auxiliary variable in q (Maaløe 2016), MLPs", adgm),
+    "sdgm": NamedRecipe("ADGM whose auxiliary variable also generates x", sdgm),
 }
 
 

@@ -17,7 +17,7 @@ from semivae.data.scaling import Scaling
 from semivae.errors import InputError
 from semivae.files import append_text, write_bytes, write_text
 from semivae.fitting import Predictor, new_model
-from semivae.models.m2 import M2
+from semivae.models.base import DeepGenerativeModel
 from semivae.recipes import DataFacts, Recipe
 from semivae.training import EpochLog, Snapshot
 
@@ -116,7 +116,7 @@ def load_split(folder: Path) -> Any:
         raise InputError(f"{folder / SPLIT} is missing or damaged ({error})") from error
 
 
-def save_checkpoint(folder: Path, model: M2, snapshot: Snapshot) -> None:
+def save_checkpoint(folder: Path, model: DeepGenerativeModel, snapshot: Snapshot) -> None:
     """Writes all that resuming needs: the tensors, and the optimizer's settings as JSON."""
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
     tensors |= {f"buffer.{name}": t for name, t in snapshot.buffers.items()}
@@ -128,7 +128,7 @@ def save_checkpoint(folder: Path, model: M2, snapshot: Snapshot) -> None:
     write_text(folder / CHECKPOINT_STATE, json.dumps(state) + "\n")
 
 
-def load_checkpoint(folder: Path, config: RunConfig) -> tuple[M2, Snapshot]:
+def load_checkpoint(folder: Path, config: RunConfig) -> tuple[DeepGenerativeModel, Snapshot]:
     """The model and the snapshot that `save_checkpoint` wrote."""
     tensors = _read_tensors(folder / CHECKPOINT)
     try:
@@ -181,7 +181,7 @@ def metrics_line(log: EpochLog) -> dict[str, Any]:
     return scalars | log.terms | {"probe_seconds": log.probe_seconds} | probe
 
 
-def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> M2:
+def _model_of(config: RunConfig, weights: dict[str, Tensor]) -> DeepGenerativeModel:
     facts = DataFacts(config.event, 0, 0, len(config.classes))
     try:
         model = new_model(facts, config.recipe, config.seed)

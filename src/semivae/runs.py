@@ -24,14 +24,12 @@ from semivae.fitting import (
     Predictor,
     Trained,
     TrainingSet,
-    dry_step,
     objective_for,
     train,
     train_supervised,
-    within_minutes,
 )
-from semivae.models.m2 import M2
-from semivae.models.specs import Conditional
+from semivae.models.base import DeepGenerativeModel
+from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import (
     Kingma2014,
     KingmaJ,
@@ -45,6 +43,7 @@ from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
 from semivae.terms import MutualInformation
 from semivae.training import EpochLog, NonFiniteError, Snapshot
+from semivae.trials import dry_step, within_minutes
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,8 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
         objective = choose("objective", request.objective)()
-        family = Conditional() if isinstance(objective, Kingma2014 | KingmaJ) else recipe.family
+        kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
+        family = Conditional() if kingma else recipe.family
         recipe = replace(recipe, objective=objective, family=family)
     for setting in request.settings:
         key, equals, value = setting.partition("=")
@@ -233,7 +233,7 @@ def request_of(config: rundir.RunConfig, folder: Path) -> Request:
 
 def resume(
     folder: Path, data_dir: Path | None = None
-) -> tuple[Prepared, M2 | None, Snapshot | None]:
+) -> tuple[Prepared, DeepGenerativeModel | None, Snapshot | None]:
     """A run that was cut off: its request, the recipe as started, its last checkpoint if any."""
     config = rundir.load_config(folder)
     if (folder / rundir.MODEL).exists():
@@ -252,7 +252,7 @@ def run(
     folder: Path,
     hooks: Hooks,
     baseline_hooks: Hooks,
-    model: M2 | None = None,
+    model: DeepGenerativeModel | None = None,
     snapshot: Snapshot | None = None,
     on_finished: Callable[[Finished], None] = lambda finished: None,
 ) -> Finished:
@@ -354,7 +354,7 @@ class _Recorder(Hooks):
     def on_step(self, step: int, steps: int) -> None:
         self.hooks.on_step(step, steps)
 
-    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+    def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
         rundir.append_metrics(self.folder, log)
         rundir.save_checkpoint(self.folder, model, snapshot)
         self.hooks.on_epoch(model, log, snapshot)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from semivae.averaging import add_to_average, take_average
 from semivae.data.batches import SemiSupervisedBatches
-from semivae.models.m2 import M2
+from semivae.models.base import DeepGenerativeModel
 from semivae.noise import Noise
 from semivae.objectives import Loss, Objective
 from semivae.optimizers import Constant, LearningRate, Optimizer
@@ -81,7 +81,7 @@ class Snapshot(NamedTuple):
 class Step(nn.Module):
     """One step's loss as a module: gradients are synchronised wherever its parts are called."""
 
-    def __init__(self, model: M2, objective: Objective) -> None:
+    def __init__(self, model: DeepGenerativeModel, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
@@ -105,7 +105,7 @@ def autocast(bfloat16: bool, device: torch.device) -> torch.autocast:
 
 
 def fit(
-    model: M2,
+    model: DeepGenerativeModel,
     objective: Objective,
     batches: SemiSupervisedBatches,
     training: Training,
@@ -114,7 +114,7 @@ def fit(
     on_epoch: Callable[[EpochLog, Snapshot], None] = lambda log, snapshot: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     stop_after: int | None = None,
-    probe: Callable[[M2], Mapping[str, float]] | None = None,
+    probe: Callable[[DeepGenerativeModel], Mapping[str, float]] | None = None,
 ) -> list[EpochLog]:
     """Trains `model` in place and returns one log per epoch.
 

@@ -24,7 +24,7 @@ from tractable import FAMILIES, ConditionalMixture, LinearGaussianMixture, noise
 def test_encodings_are_those_of_the_densities(family: type[LinearGaussianMixture]) -> None:
     model, x = family(), some_x(11)
     assert isinstance(model, EvaluatedModel)
-    encodings = encode_set(model, x.split(4), seed=0)
+    encodings = encode_set(model, x.split(4))
     mean, variance = model.class_q_z(x)
     components = model.classes if model.q_z_sees_y else 1
     torch.testing.assert_close(encodings.log_q, model.q_y(x).logits.detach())
@@ -59,13 +59,10 @@ class DrawsInEncode(LinearGaussianMixture):
         return super().encode(x + noise.normal("a", x.shape[1]), noise)
 
 
-def test_what_a_model_draws_in_encode_is_keyed_by_the_seed_and_the_chunk() -> None:
+def test_what_a_model_draws_in_encode_is_taken_at_its_mean() -> None:
     model, x = DrawsInEncode(), some_x(6)
-    first, again = (encode_set(model, x.split(3), seed=1) for _ in "ab")
-    assert torch.equal(first.mean, again.mean)
-    assert torch.equal(first.log_q, again.log_q)
-    assert not torch.equal(first.mean, encode_set(model, x.split(3), seed=2).mean)
-    twice = encode_set(model, [x[:3], x[:3]], seed=1).mean
-    assert not torch.equal(twice[:3], twice[3:])
-    seen = model.encode(x[:3], noise_of(1, 0, encode=3)).h
-    torch.testing.assert_close(first.mean[:3, 0], model.class_q_z(seen)[0][:, 0].detach())
+    drawn = model.encode(x, noise_of(1, 0, encode=6)).h
+    assert not torch.equal(drawn, model.features(x))
+    found, expected = (encode_set(each, x.split(3)) for each in (model, LinearGaussianMixture()))
+    assert torch.equal(found.mean, expected.mean)
+    assert torch.equal(found.log_q, expected.log_q)

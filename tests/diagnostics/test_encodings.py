@@ -17,7 +17,7 @@ FAMILIES = pytest.mark.parametrize("family", [Factorized(), Conditional()])
 @FAMILIES
 def test_encode_set_is_each_row_s_posterior_in_every_class(family: Family) -> None:
     model, x = small_model(family), seeded(7, 6).float()
-    encodings = encode_set(model, iter(x.split(3)), seed=0)
+    encodings = encode_set(model, iter(x.split(3)))
     with torch.inference_mode():
         h = model.trunk(x)
         log_q = model.q_y(h).logits
@@ -49,12 +49,12 @@ def test_eval_mode_inside_and_each_module_s_mode_after() -> None:
     model.decoder.eval()
     modes = [module.training for module in model.modules()]
     x = [seeded(8, 6).float()]
-    torch.testing.assert_close(*(encode_set(model, x, seed=0).mean for _ in "ab"))
+    torch.testing.assert_close(*(encode_set(model, x).mean for _ in "ab"))
     torch.testing.assert_close(*(evidence(model, x, 2, seed=0).log_joint for _ in "ab"))
     assert inference_gap(model, x, seed=0) == inference_gap(model, x, seed=0)
     assert [module.training for module in model.modules()] == modes
     with pytest.raises(RuntimeError):
-        encode_set(model, [torch.zeros(2, 5)], seed=0)
+        encode_set(model, [torch.zeros(2, 5)])
     assert [module.training for module in model.modules()] == modes
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from semivae.cli.console import tell
 from semivae.fitting import Hooks
-from semivae.models.m2 import M2
+from semivae.models.base import DeepGenerativeModel
 from semivae.processes import is_main
 from semivae.report import duration
 from semivae.training import EpochLog, Snapshot
@@ -83,7 +83,7 @@ class _Training(Hooks):
         self.steps = steps
         self._show(epoch_ended=False)
 
-    def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+    def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
         self.loss = f"  loss {log.loss:.5g}"
         self.epochs = self.epochs or round(self.steps * log.epoch / log.step)
         self._show(epoch_ended=True)

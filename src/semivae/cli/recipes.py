@@ -1,6 +1,6 @@
 """`semivae recipes`: the recipes by name, with what each is made of."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semivae.cli.console import show, show_json
 from semivae.cli.options import Json
@@ -40,18 +40,27 @@ def recipes(as_json: Json = False) -> None:
 
 
 def described(recipe: "Recipe") -> list[str]:
-    """A recipe in three lines: model, objective, training."""
+    """A recipe in three lines: model, objective, training (of two stages: in four)."""
     from semivae.config import to_plain
 
     plain = to_plain(recipe)
-    training = plain["training"]
+    training, first = plain["training"], plain["pretraining"]
+    before = []
+    if first is not None:
+        before = [f"M1 first: {_trained(first)}, {first['unlabeled_rows']} rows a step"]
     return [
         f"{_call(plain['network'])}, {_call(plain['family'])} q, {_call(plain['likelihood'])}",
         f"{_call(plain['objective'])}, y {_call(plain['labels'])}",
-        f"{training['epochs']} epochs, {_call(training['optimizer'])}, "
-        f"{_call(training['learning_rate'])}, "
+        *before,
+        f"{_trained(training)}, "
         f"{training['labeled_rows']} + {training['unlabeled_rows']} rows a step",
     ]
+
+
+def _trained(plain: dict[str, Any]) -> str:
+    return (
+        f"{plain['epochs']} epochs, {_call(plain['optimizer'])}, {_call(plain['learning_rate'])}"
+    )
 
 
 def reached(row: "Reached") -> str:

@@ -7,7 +7,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from semivae.data.scaling import Scaling
-from semivae.errors import InputError
 from semivae.noise import key
 
 
@@ -34,8 +33,6 @@ class SemiSupervisedBatches:
         self.x, self.y, self.classes, self.scaling = x, y, classes, scaling
         self.labeled = np.flatnonzero(y >= 0)
         self.unlabeled = np.flatnonzero(y < 0)
-        if len(self.labeled) == 0:
-            raise InputError("no row has a label: label at least one row of each class")
         self.labeled_rows = min(labeled_rows, len(self.labeled))
         self.unlabeled_rows = unlabeled_rows
         self.seed = seed

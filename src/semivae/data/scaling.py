@@ -51,3 +51,18 @@ def standardize(x: np.ndarray) -> Scaling:
         )
     deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0
     return Scaling(torch.tensor(mean), torch.tensor(deviation))
+
+
+def scaling_of(x: np.ndarray) -> Scaling:
+    """Pixels to [0, 1] by type or largest value; columns of a table to mean 0, deviation 1.
+
+    Raises `InputError` for negative pixels.
+    """
+    if x.ndim == 2:
+        return standardize(x)
+    if x.dtype == np.uint8:
+        return pixels(255.0)
+    low, high = float(x.min()), float(x.max())
+    if low < 0:
+        raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
+    return pixels(max(high, 1.0))

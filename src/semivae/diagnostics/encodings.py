@@ -13,7 +13,6 @@ from torch import Tensor
 from semivae.distributions import DiagonalGaussian
 from semivae.labels import every_pair
 from semivae.models.evaluating import EvaluatedModel, evaluating
-from semivae.noise import Noise
 
 SMALLEST_VARIANCE = 0.01  # of a posterior mean, for its unit to count as active
 
@@ -54,17 +53,18 @@ class Encodings(NamedTuple):
         return Encodings(log_q, self.mean.double(), self.log_variance.double())
 
 
-def encode_set(model: EvaluatedModel, x_chunks: Iterable[Tensor], seed: int) -> Encodings:
+def encode_set(model: EvaluatedModel, x_chunks: Iterable[Tensor]) -> Encodings:
     """q(y, z|x) of every row of the chunks (B, *X), which are scaled and on the model's device.
 
-    What a model draws in `encode` is drawn once per row, keyed by `seed`; M2 draws nothing there.
+    What the model draws once per example is at its mean: M1+M2 is read as it predicts, and ADGM's
+    and SDGM's mixture over a by its component at the mean of q(a|x).
     """
     parts = []
     with evaluating(model):
-        for number, x in enumerate(x_chunks):
-            encoded = model.encode(x, Noise(seed, number, (("encode", len(x)),), x.device))
-            log_q = encoded.q_y.logits
-            q_z = model.q_z(encoded.h, every_pair(log_q))  # the pairs are class-major
+        for x in x_chunks:
+            h = model.features(x)
+            log_q = model.q_y(h).logits
+            q_z = model.q_z(h, every_pair(log_q))  # the pairs are class-major
             by_class = (
                 part.unflatten(0, (-1, x.shape[0])).transpose(0, 1)
                 for part in (q_z.mean, q_z.log_variance)

@@ -40,6 +40,10 @@ class DensityModel(Protocol):
     def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
         """One pass through the trunk, with whatever the model samples once per example."""
 
+    def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
+        """The same examples and target with draw `number` of what the model samples once per
+        example; `encode` makes draw 0."""
+
     def q_z(self, h: Float[Tensor, "B F"], draws: LabelDraws) -> DiagonalGaussian:
         """q(z|x) with batch (B,), or q(z|x, y) with batch (M,); event (D,)."""
 
@@ -49,11 +53,9 @@ class DensityModel(Protocol):
     def p_z(self, y: Float[Tensor, "N K"]) -> Distribution:
         """The prior p(z|y), batch (N,), event (D,); free of y where q(z|x) does not see it."""
 
-    def p_x(self, z: Float[Tensor, "N D"], draws: LabelDraws) -> Distribution:
-        """p(x|z, y), batch (M,), event *X; z has the rows of q_z."""
-
     def log_likelihood(
         self, encoded: Encoded, z: Float[Tensor, "N D"], draws: LabelDraws
     ) -> Float[Tensor, "M"]:
-        """log p(x|z, y) of each pair, plus the log ratio of any variable the model draws per
-        pair."""
+        """log p(x|z, y) of each pair, z with the rows of q_z; or the log density, given z and y,
+        of whatever the model has in its place (p(z1|z, y) of M1+M2, p(x|a, z, y) p(a|z, y) of
+        SDGM), which `per_example` completes."""

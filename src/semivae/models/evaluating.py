@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from semivae.models.densities import DensityModel
 
@@ -17,6 +19,12 @@ class EvaluatedModel(DensityModel, Protocol):
     @property
     def latent_size(self) -> int:
         """D, the size of z."""
+
+    def features(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B F"]:
+        """`Encoded.h` with what the model samples once per example at its mean."""
+
+    def q_y(self, h: Float[Tensor, "B F"]) -> Categorical:
+        """q(y|.), batch (B,)."""
 
     def eval(self) -> Any:
         """Eval mode."""

@@ -6,15 +6,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
-from semivae.distributions import DiagonalGaussian, StandardGaussian, categorical
+from semivae.distributions import DiagonalGaussian, categorical
 from semivae.labels import LabelDraws, one_pair_each
 from semivae.likelihoods import Likelihood
+from semivae.models.base import DeepGenerativeModel
 from semivae.models.densities import Encoded
 from semivae.nets import Decoder, LabelAware, LabelBlind
 from semivae.noise import Noise
 
 
-class M2(nn.Module):
+class M2(DeepGenerativeModel):
     """The model is its densities; everything else (bounds, terms, objectives) is built on them.
 
     Parts: `trunk` x -> h (B, F), shared by the heads; `classifier` h -> logits (B, K); `latent`
@@ -25,8 +26,6 @@ class M2(nn.Module):
     References: Kingma et al. 2014, Semi-supervised Learning with Deep Generative Models.
     """
 
-    log_prior: Tensor
-
     def __init__(
         self,
         trunk: nn.Module,
@@ -36,13 +35,12 @@ class M2(nn.Module):
         likelihood: Likelihood,
         log_prior: Float[Tensor, "K"],
     ) -> None:
-        super().__init__()
+        super().__init__(log_prior)
         self.trunk = trunk
         self.classifier = classifier
         self.latent = latent
         self.decoder = decoder
         self.likelihood = likelihood
-        self.register_buffer("log_prior", log_prior.log_softmax(0))
 
     @property
     def q_z_sees_y(self) -> bool:
@@ -54,15 +52,10 @@ class M2(nn.Module):
         """D, the size of z."""
         return self.latent.mean.out_features
 
-    @property
-    def classes(self) -> int:
-        """K, the number of classes."""
-        return self.log_prior.shape[0]
-
     def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
         """One pass through the trunk; the encoder sees x as it is, the decoder's target may be
         drawn."""
-        h = self.trunk(x)
+        h = self.features(x)
         return Encoded(
             x=self.likelihood.target(x, noise),
             h=h,
@@ -71,6 +64,11 @@ class M2(nn.Module):
             per_example=torch.zeros(x.shape[0], dtype=self.log_prior.dtype, device=x.device),
         )
 
+    def features(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B F"]:
+        """What the trunk makes of x."""
+        h: Tensor = self.trunk(x)
+        return h
+
     def q_y(self, h: Float[Tensor, "B F"]) -> Categorical:
         """q(y|x) = Cat(y; pi(x)) (Eq 3), batch (B,)."""
         return categorical(self.classifier(h))
@@ -78,14 +76,6 @@ class M2(nn.Module):
     def q_z(self, h: Float[Tensor, "B F"], draws: LabelDraws) -> DiagonalGaussian:
         """q(z|x) = N(z; mu(x), sigma^2(x)) (Eq 2), batch (B,); or q(z|x, y), batch (M,)."""
         return DiagonalGaussian(*self.latent(h, draws.y, draws.row))
-
-    def p_y(self) -> Categorical:
-        """p(y), batch ()."""
-        return categorical(self.log_prior)
-
-    def p_z(self, y: Float[Tensor, "N K"]) -> StandardGaussian:
-        """p(z) = N(0, I), the same for every y (Eq 4); batch (N,)."""
-        return StandardGaussian(y.shape[0], self.latent_size, y.device, y.dtype)
 
     def p_x(self, z: Float[Tensor, "N D"], draws: LabelDraws) -> Distribution:
         """p(x|z, y) (Eq 1), batch (M,); z has a row per pair if q(z|.) sees y, else per
@@ -100,10 +90,6 @@ class M2(nn.Module):
         """log p(x|z, y) of each pair, in nats."""
         log_p: Tensor = self.p_x(z, draws).log_prob(encoded.x[draws.row])
         return log_p
-
-    def predict_proba(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B K"]:
-        """q(y|x) as probabilities."""
-        return self.q_y(self.trunk(x)).probs
 
     def decode(self, z: Float[Tensor, "N D"], y: Float[Tensor, "N K"]) -> Float[Tensor, "N *X"]:
         """The mean of p(x|z, y), one image per row."""

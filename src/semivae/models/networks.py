@@ -57,7 +57,7 @@ class PaperCNN:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        _check_sizes(latent=self.latent)
+        check_sizes(latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder)
@@ -74,7 +74,7 @@ class PaperCNN43:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        _check_sizes(latent=self.latent)
+        check_sizes(latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder_43)
@@ -95,7 +95,7 @@ class KingmaMLP:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        _check_sizes(hidden=self.hidden, latent=self.latent)
+        check_sizes(hidden=self.hidden, latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         hidden = nn.Sequential(nn.Linear(math.prod(event), self.hidden), nn.Softplus())
@@ -115,7 +115,7 @@ class KingmaMLP:
                 FullPrecisionLinear(self.hidden, classes),
             ),
             latent=latent,
-            decoder=mlp_decoder(event, classes, self.latent, self.hidden, nn.Softplus),
+            decoder=mlp_decoder(event, classes, self.latent, (self.hidden,), nn.Softplus),
         )
 
 
@@ -128,22 +128,22 @@ class MLP:
     latent: int = 16
 
     def __post_init__(self) -> None:
-        _check_sizes(hidden=self.hidden, latent=self.latent)
+        check_sizes(hidden=self.hidden, latent=self.latent)
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return Parts(
             trunk=mlp(math.prod(event), (self.hidden, self.hidden), nn.ReLU),
             classifier=FullPrecisionLinear(self.hidden, classes),
             latent=LabelBlind(nn.Identity(), self.hidden, self.latent),
-            decoder=mlp_decoder(event, classes, self.latent, self.hidden, nn.ReLU),
+            decoder=mlp_decoder(event, classes, self.latent, (self.hidden,), nn.ReLU),
         )
 
     def conditional(self, event: Shape, classes: int) -> Parts:
         return _see_y(self.factorized(event, classes), classes, self.latent)
 
 
-def _check_sizes(latent: int, hidden: int = 1) -> None:
-    for name, size in (("latent", latent), ("hidden", hidden)):
+def check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}={size}: a layer has at least 1 unit")
 

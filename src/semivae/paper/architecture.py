@@ -211,8 +211,12 @@ def tables() -> list[Table]:
 
 def _build(recipes: list[Recipe]) -> list[M2]:
     """The model of each recipe, one per data set; no cell depends on the initial weights."""
-    pairs = zip(recipes, DATA.values(), strict=True)
-    return [r.model.build(facts.event, torch.zeros(facts.classes), seed=0) for r, facts in pairs]
+    models = []
+    for recipe, facts in zip(recipes, DATA.values(), strict=True):
+        model = recipe.model.build(facts.event, torch.zeros(facts.classes), seed=0)
+        assert isinstance(model, M2), "the paper's recipes are of M2"
+        models.append(model)
+    return models
 
 
 def _layer_tables(

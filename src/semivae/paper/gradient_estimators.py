@@ -156,6 +156,7 @@ def _take(
     data, recipe = prepared.training_set, prepared.recipe
     x = _some_rows(data, study)
     model = new_model(data.facts, recipe, study.seed)
+    assert isinstance(model, M2)
     total = 2 * len(ESTIMATORS) * study.draws
     for number, moment in enumerate((INITIALIZATION, TRAINED)):
         if moment == TRAINED:

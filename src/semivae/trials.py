@@ -1,0 +1,92 @@
+"""Trial steps before a training: whether it can take one, and how many epochs fit a time."""
+
+import copy
+import statistics
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from semivae.fitting import (
+    Stage,
+    TrainingSet,
+    codes_stage,
+    first_stage,
+    main_stage,
+    new_model,
+)
+from semivae.models.m1m2 import M1M2
+from semivae.processes import least
+from semivae.recipes import Recipe
+from semivae.streams import StepState
+from semivae.training import Means, Step, Training, autocast, check_gradient, fit, step_input
+
+TIMED_STEPS = 12
+PARTS = 1_000_000  # processes agree on a share of the epochs as a whole number of these
+
+
+def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float) -> Recipe:
+    """The recipe with the number of epochs that fit into so many minutes (at most its own, at
+    least 1); two stages are shortened in proportion.
+
+    Times a few steps on a throw-away copy; what they cost counts against the minutes.
+    """
+    started = time.monotonic()
+    seconds = [
+        stage.training.epochs * _seconds_per_epoch(stage)
+        for stage in _stages_untrained(data, recipe, seed)
+    ]
+    left = 60 * minutes - (time.monotonic() - started)
+    share = least(int(PARTS * min(1.0, max(0.0, left / sum(seconds))))) / PARTS
+    first = recipe.pretraining and _shortened(recipe.pretraining, share)
+    return replace(recipe, training=_shortened(recipe.training, share), pretraining=first)
+
+
+def _shortened(training: Training, share: float) -> Training:
+    return replace(training, epochs=max(1, int(training.epochs * share)))
+
+
+def _seconds_per_epoch(stage: Stage) -> float:
+    times = [time.monotonic()]
+    batches = stage.batches
+    fit(
+        copy.deepcopy(stage.model),
+        stage.objective,
+        batches,
+        stage.training,
+        stage.seed,
+        on_step=lambda step, steps: times.append(time.monotonic()),
+        stop_after=TIMED_STEPS,
+    )
+    # The first steps pay for set-up that later ones do not.
+    steps = np.diff(times)
+    return float(statistics.median(steps[len(steps) // 3 :])) * batches.steps_per_epoch
+
+
+def _stages_untrained(data: TrainingSet, recipe: Recipe, seed: int) -> list[Stage]:
+    """The stages of a training on fresh weights; codes that an M1 is still to give are 0."""
+    model = new_model(data.facts, recipe, seed)
+    if recipe.pretraining is None:
+        return [main_stage(data, recipe, model, seed)]
+    first = first_stage(data, recipe, model, seed)
+    assert isinstance(model, M1M2)
+    codes = np.zeros((len(data.x), 2, model.m1.latent_size), np.float32)
+    return [first, codes_stage(data, recipe, model, codes, seed)]
+
+
+def dry_step(data: TrainingSet, recipe: Recipe) -> None:
+    """The loss of two rows a stream on fresh weights and its gradient, for each stage; raises what
+    a first step would raise."""
+    device = torch.device("cpu")
+    for stage in _stages_untrained(data, recipe, seed=0):
+        training = replace(stage.training, labeled_rows=2, unlabeled_rows=2)
+        objective, batches = stage.objective, stage._replace(training=training).batches
+        batch, noise = step_input(batches, objective.streams, 0, 0, device)
+        training.optimizer.build(stage.model.parameters())
+        with autocast(training.bfloat16, device):
+            state = StepState(0, 0.0, objective.initial_buffers(stage.model))
+            result = Step(stage.model, objective)(batch, noise, state)
+        Means().add(result, step=0)
+        result.loss.backward()
+        check_gradient(stage.model, step=0)
