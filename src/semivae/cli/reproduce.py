@@ -122,10 +122,64 @@ def _gradient_estimators(wish: Wish) -> dict[str, object]:
     }
 
 
+def _generation(wish: Wish) -> dict[str, object]:
+    from semivae.cli.progress import display
+    from semivae.data.datasets import load
+    from semivae.paper import generation, generation_page
+    from semivae.paper.judge import judge
+    from semivae.paper.runs import execute_all, execute_in_parallel
+    from semivae.plots import to_png
+
+    folder = wish.out / ("generation-quick" if wish.quick else "generation")
+    results = folder / "runs"
+    results.mkdir(parents=True, exist_ok=True)
+    plan = generation.plan(wish.seeds, wish.quick)
+    requests = [side.request for side in plan]
+    titles = [f"{side.model}, seed {side.request.seed}" for side in plan]
+    of = generation.examination(results, wish.quick)
+    with display() as shown:
+        if generation.missing(requests, results, of):  # here, before parallel runs all need it
+            arrays = load(requests[0].data, wish.data_dir)
+            judge(arrays, of.effort.judge_epochs, of.judge, shown.training("judge"))
+        if wish.jobs == 1:
+            ended = execute_all(
+                requests,
+                results,
+                wish.data_dir,
+                lambda place: shown.training(titles[place]),
+                of,
+            )
+        else:
+            ended = execute_in_parallel(
+                requests, results, wish.data_dir, wish.jobs, shown.counting("runs"), of
+            )
+        found = list(ended)
+    rows = [generation.row_of(s.model, r, results) for s, r in zip(plan, found, strict=True)]
+    text = generation_page.markdown(rows, found, wish.command("generation"), of.effort)
+    pictured = {row.model: results / run.name for row, run in zip(rows, found, strict=True)}
+    written = [
+        _written(folder / "generation.md", text.encode()),
+        _written(folder / "generation.csv", generation_page.to_csv(rows).encode()),
+        _written(folder / "generation.png", to_png(generation_page.figure(rows))),
+        *(
+            _written(folder / f"{name}.png", to_png(figure))
+            for name, figure in generation_page.pictures(pictured).items()
+        ),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "runs": [asdict(result) for result in found],
+        "rows": [asdict(row) for row in rows],
+        "verdict": generation.verdict(rows),
+    }
+
+
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "architecture": _architecture,
     "gradient-estimators": _gradient_estimators,
     "results-table": _results_table,
+    "generation": _generation,
 }
 """What can be reproduced, in the order of `all`."""
 

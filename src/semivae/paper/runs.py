@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from joblib import Parallel, delayed
@@ -95,20 +95,40 @@ def _agrees(stored: Any, now: Any) -> bool:
     return bool(stored == now)
 
 
+@runtime_checkable
+class Examination(Protocol):
+    """What else is kept of a finished run, in a folder beside its result; weights are not.
+
+    A value that processes can send each other.
+    """
+
+    def done(self, folder: Path) -> bool:
+        """Whether the folder holds what this examination would write."""
+
+    def __call__(self, finished: runs.Finished, folder: Path) -> None:
+        """Examines the run; the folder is made, and may hold an earlier examination."""
+
+
 def execute(
-    request: runs.Request, results: Path, data_dir: Path | None, hooks: Hooks
+    request: runs.Request,
+    results: Path,
+    data_dir: Path | None,
+    hooks: Hooks,
+    examination: Examination | None = None,
 ) -> RunResult:
     """The result of a run: from its file under `results` if it is there, else trained.
 
     An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
-    the results until it ends.
+    the results until it ends. What an examination keeps lies in a folder with the run's name; a
+    run whose result lacks it is trained anew.
     """
     commit = runs.commit()  # of what runs now, not of what the tree holds when it ends
     prepared = runs.prepare(request, data_dir)
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     plain = to_plain(prepared.recipe)
-    if path.exists() and _agrees((found := load_result(path)).recipe, plain):
+    examined = examination is None or examination.done(results / name)
+    if examined and path.exists() and _agrees((found := load_result(path)).recipe, plain):
         return found
     folder = results / ".partial" / name
     model, snapshot = None, None
@@ -122,6 +142,9 @@ def execute(
     finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
     if finished.test is None:
         raise InputError(f"{request.data} has no test set, so there is nothing to report")
+    if examination is not None:
+        (results / name).mkdir(exist_ok=True)
+        examination(finished, results / name)
     weights = finished.trained.predictor.model.parameters()
     result = RunResult(
         name=name,
@@ -147,11 +170,12 @@ def execute_all(
     results: Path,
     data_dir: Path | None,
     hooks: Callable[[int], Hooks],
+    examination: Examination | None = None,
 ) -> Iterator[RunResult]:
     """One run after another, each result as it ends; `hooks` is called with a run's place in the
     list before it is trained or read."""
     for place, request in enumerate(requests):
-        yield execute(request, results, data_dir, hooks(place))
+        yield execute(request, results, data_dir, hooks(place), examination)
 
 
 def execute_in_parallel(
@@ -160,6 +184,7 @@ def execute_in_parallel(
     data_dir: Path | None,
     jobs: int,
     on_run: Callable[[int, int], None],
+    examination: Examination | None = None,
 ) -> Iterator[RunResult]:
     """The same results with `jobs` runs at a time, each on its share of the cores.
 
@@ -168,7 +193,7 @@ def execute_in_parallel(
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
     ended = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_execute_alone)(request, results.resolve(), data_dir, threads)
+        delayed(_execute_alone)(request, results.resolve(), data_dir, threads, examination)
         for request in requests
     )
     for number in range(1, len(requests) + 1):
@@ -181,8 +206,12 @@ def execute_in_parallel(
 
 
 def _execute_alone(
-    request: runs.Request, results: Path, data_dir: Path | None, threads: int
+    request: runs.Request,
+    results: Path,
+    data_dir: Path | None,
+    threads: int,
+    examination: Examination | None,
 ) -> RunResult:
     """A run in a process of its own; what it would say on the way goes unsaid."""
     torch.set_num_threads(threads)
-    return execute(request, results, data_dir, Hooks())
+    return execute(request, results, data_dir, Hooks(), examination)
