@@ -221,8 +221,13 @@ def _run(
     seconds = time.monotonic() - started - probe_seconds
     read = len(batches.unlabeled) if UNLABELED in objective.streams else 0
     rows = read * len(history)
-    predictor = Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
+    predictor = predictor_of(model, data, training)
     return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
+
+
+def predictor_of(model: M2, data: TrainingSet, training: Training) -> Predictor:
+    """The model with what it needs to read rows like those it is trained on."""
+    return Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
 
 
 def new_model(facts: DataFacts, recipe: Recipe, seed: int) -> M2:
