@@ -230,7 +230,7 @@ def train_m1(
     stage = m1_stage(model, x, scaling, training, seed)
     place = Place(0, 0, _steps(stage.data, training), "")
     logs = _fit(stage, model, hooks, place, resume=None)
-    return _predictor(model, stage.data, training), logs
+    return predictor_of(model, stage.data, training), logs
 
 
 def first_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, seed: int) -> Stage:
@@ -255,7 +255,7 @@ def main_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, se
         objective = objective_for(data.facts, recipe)
         return Stage(model, data, objective, recipe.training, seed, recipe.probe)
     assert isinstance(model, M1M2)
-    codes = _predictor(model, data, recipe.pretraining).codes(data.x)
+    codes = predictor_of(model, data, recipe.pretraining).codes(data.x)
     model.keep_used(torch.from_numpy(codes[:, 0]).to(model.kept))
     return codes_stage(data, recipe, model, codes, seed)
 
@@ -320,11 +320,12 @@ def _trained(
     rows = data.facts.n_unlabeled * reads_unlabeled * len(history)
     probe_seconds = sum((log.probe_seconds for log in history), 0.0)
     seconds -= probe_seconds
-    predictor = _predictor(model, data, stage.training)
+    predictor = predictor_of(model, data, stage.training)
     return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
 
 
-def _predictor(model: DeepGenerativeModel, data: TrainingSet, training: Training) -> Predictor:
+def predictor_of(model: DeepGenerativeModel, data: TrainingSet, training: Training) -> Predictor:
+    """The model with what it needs to read rows like those it is trained on."""
     return Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
 
 

@@ -25,10 +25,12 @@ from semivae.fitting import (
     Trained,
     TrainingSet,
     objective_for,
+    predictor_of,
     train,
     train_supervised,
 )
 from semivae.models.base import DeepGenerativeModel
+from semivae.models.evaluating import evaluating
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import (
     Kingma2014,
@@ -267,7 +269,7 @@ def run(
         prepared.training_set,
         prepared.recipe,
         prepared.request.seed,
-        _Recorder(folder, hooks),
+        _Recorder(folder, hooks, prepared),
         model,
         snapshot,
     )
@@ -346,15 +348,24 @@ def _config(prepared: Prepared) -> rundir.RunConfig:
 
 
 class _Recorder(Hooks):
-    """Writes metrics and a checkpoint after each epoch, then passes the event on."""
+    """Writes metrics and a checkpoint after each epoch, then passes the event on.
 
-    def __init__(self, folder: Path, hooks: Hooks) -> None:
-        self.folder, self.hooks = folder, hooks
+    The metrics hold `validation_accuracy` where there are validation rows: that of the weights
+    after the epoch, before any averaging.
+    """
+
+    def __init__(self, folder: Path, hooks: Hooks, prepared: Prepared) -> None:
+        self.folder, self.hooks, self.prepared = folder, hooks, prepared
 
     def on_step(self, step: int, steps: int) -> None:
         self.hooks.on_step(step, steps)
 
     def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
-        rundir.append_metrics(self.folder, log)
+        training = self.prepared.recipe.training
+        with evaluating(model):  # training goes on in its own mode
+            predictor = predictor_of(model, self.prepared.training_set, training)
+            reached = validation_accuracy(predictor, self.prepared)
+        accuracies = {} if reached is None else {"validation_accuracy": reached}
+        rundir.append_metrics(self.folder, log, accuracies)
         rundir.save_checkpoint(self.folder, model, snapshot)
         self.hooks.on_epoch(model, log, snapshot)

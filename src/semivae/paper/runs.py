@@ -8,7 +8,7 @@ import platform
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -27,7 +27,11 @@ from semivae.schedules import Ramp
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one run reached, with all that produced it; plain values, one JSON file."""
+    """What one run reached, with all that produced it; plain values, one JSON file.
+
+    `history` has the epochs as `metrics.jsonl` has them, every term by name; empty in files of
+    earlier versions.
+    """
 
     name: str
     summary: dict[str, Any]
@@ -37,6 +41,7 @@ class RunResult:
     parameters: int
     commit: str | None
     machine: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def asked(self) -> runs.Request:
@@ -159,6 +164,7 @@ def execute(
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         },
+        history=finished.history,
     )
     write_text(path, json.dumps(asdict(result), indent=1) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
