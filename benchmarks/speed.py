@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     sure_after: int  # steps of the pruned sum before it is timed
 
 
-FULL = Plan(seconds=1.0, repetitions=4, sure_after=100)
+FULL = Plan(seconds=1.0, repetitions=3, sure_after=100)
 QUICK = Plan(seconds=0.05, repetitions=2, sure_after=2)
 
 
