@@ -450,7 +450,7 @@ class Copies:
         z_noise = noise_of(labeled=3).normal("z", self.model.latent_size).double()
         self.z_noise = z_noise.repeat(copies, 1)
         decoder, latent = self.model.decoder, self.model.latent
-        self.weights = [self.model.classifier[-1].weight, latent.mean.weight]
+        self.weights = [self.model.classifier.weight, latent.mean.weight]
         self.weights += [latent.log_variance.weight, decoder.first.of_y.weight]
 
     def estimate(
