@@ -134,7 +134,7 @@ def test_the_data_have_a_line_per_reading() -> None:
 def losses(run: Run, trained: RunResult) -> Iterator[Reading]:
     """Twice the loss of each epoch."""
     yield from experiments.per_epoch(run, trained, {"loss": lambda record: 2 * record["loss"]})
-    yield experiments.test_accuracy(run, trained)
+    yield experiments.accuracy_at_end(run, trained)
 
 
 def plan(seeds: int, quick: bool) -> list[Run]:

@@ -9,6 +9,7 @@ from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
     Run,
+    accuracy_at_end,
     classes_of,
     classifier_entropy,
     per_epoch,
@@ -18,7 +19,6 @@ from semivae.paper.experiments import (
     select,
     spread,
     table,
-    test_accuracy,
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
@@ -81,7 +81,7 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
             MARGINAL: lambda record: float(record["probe/marginal_label_kl"]),
         },
     )
-    yield test_accuracy(run, result)
+    yield accuracy_at_end(run, result)
 
 
 def findings(readings: Sequence[Reading]) -> str:

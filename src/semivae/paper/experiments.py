@@ -125,7 +125,7 @@ def classes_of(result: RunResult) -> int:
 TEST_ACCURACY = "test accuracy, %"
 
 
-def test_accuracy(run: Run, result: RunResult) -> Reading:
+def accuracy_at_end(run: Run, result: RunResult) -> Reading:
     """Test accuracy of the weights that the recipe keeps, at the last epoch."""
     epochs = float(result.summary["epochs"])
     return Reading(run.panel, run.line, epochs, TEST_ACCURACY, run.request.seed, result.accuracy)

@@ -10,12 +10,12 @@ from semivae.paper.experiments import (
     Experiment,
     Run,
     Spread,
+    accuracy_at_end,
     per_epoch,
     quick_look,
     select,
     spread,
     table,
-    test_accuracy,
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, LITERAL, M2, OPTIMIZED, literal
@@ -122,7 +122,7 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
     yield from per_epoch(
         run, result, {ACCURACY: lambda record: 100 * float(record["validation_accuracy"])}
     )
-    yield test_accuracy(run, result)
+    yield accuracy_at_end(run, result)
 
 
 CHANCE_TIMES = 3  # so many times chance is "learns", in ten classes 30 %

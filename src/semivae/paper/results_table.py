@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from semivae.paper.experiments import spread
 from semivae.paper.runs import RunResult, load_result
 from semivae.paper.sides import (
     EXACT,
@@ -117,8 +118,8 @@ def _paired(m2: list[RunResult], optimized: list[RunResult]) -> list[list[RunRes
 def _gain(m2: list[RunResult], optimized: list[RunResult]) -> tuple[float, float]:
     """The mean gain in points over paired runs and its standard error (inf for one pair)."""
     gaps = [b.accuracy - a.accuracy for a, b in zip(m2, optimized, strict=True)]
-    error = statistics.stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
-    return statistics.mean(gaps), error
+    mean, error = spread(gaps)
+    return mean, error if len(gaps) > 1 else math.inf
 
 
 def _further_gain(kind: str, m2: list[RunResult], optimized: list[RunResult]) -> str:
