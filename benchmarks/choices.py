@@ -5,7 +5,6 @@ shape, all variants in turn again and again, for the exact sum over y and for Gu
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,10 +18,9 @@ from torch import Tensor, nn
 from benchmarks import textbook
 from benchmarks.contestants import SEED, Bare, Ours, synthetic_rows
 from benchmarks.speed import CASES
-from benchmarks.timing import machine, measure_in_turn, ratios
+from benchmarks.timing import measure_in_turn, ratios, write
 from semivae.labels import Enumerated, LabelRule, Relaxed
 from semivae.nets import ConvEncoder, Unflatten
-from semivae.runs import commit
 from semivae.upconv import UpConv2d
 
 RESULTS = Path(__file__).parent / "results" / "choices.json"
@@ -134,15 +132,11 @@ def main(arguments: Iterable[str] | None = None) -> None:
         for variant, ratio in step_time[name].items():
             print(f"{name:16} {variant:34} {ratio:5.2f} x the step time as shipped", flush=True)
     result = {
-        "command": "python -m benchmarks.choices",
-        "commit": commit(),
-        "machine": machine(),
         "case": CASE.name,
         "step_time_over_shipped": step_time,
         "seconds_to_compile": compilation,
     }
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written: benchmarks/results/{RESULTS.name}")
+    write(RESULTS, "python -m benchmarks.choices", result)
 
 
 if __name__ == "__main__":

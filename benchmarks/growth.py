@@ -20,11 +20,10 @@ from typing import Any
 from benchmarks import textbook
 from benchmarks.contestants import Case, Ours, synthetic_rows
 from benchmarks.tables import growth_table, processes_table
-from benchmarks.timing import machine, status
+from benchmarks.timing import status, write
 from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP
 from semivae.processes import is_main
-from semivae.runs import commit
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
 RULES: dict[str, LabelRule] = {
@@ -132,17 +131,13 @@ def main(arguments: list[str]) -> None:
         for count, threads in ((1, 1), (1, 2), (2, 1))
     }
     result = {
-        "command": "python -m benchmarks.growth",
-        "commit": commit(),
-        "machine": machine(),
         "usual": USUAL,
         "curves": curves,
         "processes": processes,
     }
     print(growth_table(result))
     print(processes_table(result))
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written: benchmarks/results/{RESULTS.name}")
+    write(RESULTS, "python -m benchmarks.growth", result)
 
 
 if __name__ == "__main__":

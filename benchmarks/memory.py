@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import machine, status
+from benchmarks import timing
+from benchmarks.timing import status
 from semivae import SemiVAEClassifier
-from semivae.runs import commit
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 COLUMNS, CLASSES, LABELED = 784, 10, 1_000
@@ -77,9 +77,6 @@ def main() -> None:
         with watched() as predicting:
             guessed = model.predict(x)
         result = {
-            "command": "python -m benchmarks.memory",
-            "commit": commit(),
-            "machine": machine(),
             "rows": rows,
             "gigabytes": round(path.stat().st_size / 1e9, 2),
             "accuracy": round(float((guessed == np.arange(rows) % CLASSES).mean()), 4),
@@ -95,7 +92,7 @@ def main() -> None:
         }
     print(json.dumps(result, indent=2))
     if options.gigabytes >= 10:
-        RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        timing.write(RESULTS, "python -m benchmarks.memory", result)
 
 
 if __name__ == "__main__":

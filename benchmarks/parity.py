@@ -8,7 +8,6 @@ the results table and of two more seeds, and writes the paired differences.
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,13 +19,14 @@ import torch
 from scipy import stats
 
 from benchmarks.tables import parity_table
-from benchmarks.timing import machine
+from benchmarks.timing import machine, write
 from semivae.data.datasets import Arrays, mnist
 from semivae.data.scaling import pixels
 from semivae.data.splits import as_unlabeled, balanced_split
 from semivae.fitting import Hooks, TrainingSet, train, train_supervised
 from semivae.labels import Enumerated, Pruned
 from semivae.models.networks import KingmaMLP
+from semivae.paper.experiments import spread
 from semivae.paper.runs import load_result
 from semivae.paper.sides import EXACT, OPTIMIZED, OUR_DEFAULTS, TITLES, sides
 from semivae.recipes import Recipe, named_recipe
@@ -91,8 +91,7 @@ def run(arrays: Arrays, name: str, seed: int) -> dict[str, Any]:
 def paired(exact: Sequence[float], pruned: Sequence[float]) -> dict[str, float]:
     """Accuracies by seed; mean difference, its standard error, and the lower 95 % bound (t)."""
     differences = [b - a for a, b in zip(exact, pruned, strict=True)]
-    n = len(differences)
-    mean, error = statistics.mean(differences), statistics.stdev(differences) / math.sqrt(n)
+    n, (mean, error) = len(differences), spread(differences)
     bound = mean - error * float(stats.t.ppf(0.975, n - 1))
     return {
         "seeds": n,
@@ -155,10 +154,8 @@ def main() -> None:
     pairs = paired(by_sum["exact"], by_sum["pruned"])
     pairs[SUPERVISED] = round(statistics.mean(by_sum[SUPERVISED]), 2)
     cases = dict(from_the_table()) | {"two digits, Kingma's MLP, 100 classes": pairs}
-    result = {"command": "python -m benchmarks.parity", "commit": commit(), "cases": cases}
-    print(parity_table(result))
-    SUMMARY.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written: benchmarks/results/{SUMMARY.name}")
+    print(parity_table({"cases": cases}))
+    write(SUMMARY, "python -m benchmarks.parity", {"cases": cases})
 
 
 if __name__ == "__main__":

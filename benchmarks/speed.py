@@ -8,7 +8,6 @@ after some training, where it is on these images; the pairs it decodes per row a
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -45,11 +44,10 @@ from benchmarks.tables import (
     TEXTBOOK_PREDICTION,
     speed_table,
 )
-from benchmarks.timing import machine, measure_in_turn, ratios, seconds_per_step
+from benchmarks.timing import measure_in_turn, ratios, seconds_per_step, write
 from benchmarks.with_pyro import WithPyro
 from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP, PaperCNN
-from semivae.runs import commit
 from semivae.streams import UNLABELED
 from semivae.training import step_input
 
@@ -195,9 +193,6 @@ def main(arguments: list[str]) -> None:
         cases[case.name] = case_result(case, plan, rate)
         print(f"{case.name}: {time.monotonic() - started:.0f} s", flush=True)
     result = {
-        "command": " ".join(["python -m benchmarks.speed", *arguments]),
-        "commit": commit(),
-        "machine": machine(),
         "plan": plan._asdict(),
         "batch": {"labeled": textbook.BATCH, "unlabeled": textbook.BATCH},
         "bandwidth_gigabytes_per_second": round(rate / 1e9, 1),
@@ -206,9 +201,7 @@ def main(arguments: list[str]) -> None:
     print(speed_table(result))
     if options.quick:
         return
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written: benchmarks/results/{RESULTS.name}")
+    write(RESULTS, " ".join(["python -m benchmarks.speed", *arguments]), result)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """Timing side by side: contestants in turn, again and again, and ratios within each repetition;
 the memory of this process, and what the numbers depend on."""
 
+import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.contestants import Contestant
+from semivae.runs import commit
 from semivae.training import bfloat16_is_fast
 
 MOST_STEPS = 400  # a run of ours is at most an epoch, which is a little longer
@@ -63,6 +66,13 @@ def status(name: str) -> int:
         if line.startswith(f"{name}:"):
             return 1024 * int(line.split()[1])
     raise RuntimeError(f"this system does not tell {name}")
+
+
+def write(path: Path, command: str, result: Mapping[str, Any]) -> None:
+    """A result file: the command, the commit and the machine, then what was measured."""
+    head = {"command": command, "commit": commit(), "machine": machine()}
+    path.write_text(json.dumps(head | dict(result), indent=2) + "\n", encoding="utf-8")
+    print(f"written: benchmarks/results/{path.name}")
 
 
 def machine() -> dict[str, object]:

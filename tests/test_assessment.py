@@ -1,11 +1,8 @@
 """The assessment of a model and its measures: each on the rows it says, each with its meaning."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 
 from semivae import runs
 from semivae.assessment import Effort, assess, drawn_rows
@@ -16,15 +13,9 @@ from semivae.fitting import Hooks, Predictor, train
 from semivae.measures import MEANINGS, Measure, groups, values
 from semivae.runs import Request
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 EFFORT = Effort(rows=40, samples=3, gap_samples=2, surgery_rows=100, linear_rows=200)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

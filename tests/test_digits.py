@@ -1,10 +1,7 @@
 """End to end on scikit-learn's digits: unlabeled rows must pay, 5 labels per class."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from jaxtyping import config
 
 from semivae import SemiVAEClassifier
 from semivae.data.datasets import load
@@ -12,15 +9,9 @@ from semivae.data.scaling import pixels
 from semivae.data.splits import as_unlabeled, balanced_split
 from semivae.fitting import Hooks, TrainingSet, train_supervised
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 LABELS = 50
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def accuracies(seed: int) -> tuple[float, float]:

@@ -3,14 +3,12 @@
 import copy
 import pickle
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -26,18 +24,12 @@ from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.labels import Enumerated
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 TRUTH = np.arange(120) % 3
 BLOBS = np.random.default_rng(0).normal(0, 1, (120, 4)) + 4 * np.eye(3, 4)[TRUTH]
 Y = np.where(np.arange(120) < 15, TRUTH, -1)
 IMAGES = load_digits().images[:60]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: values come to the door as users give them."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def blobs_fit(**parameters: Any) -> SemiVAEClassifier:

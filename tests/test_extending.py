@@ -2,11 +2,11 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jaxtyping import config
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 sys.path.insert(0, str(Path(__file__).parent))  # for contracts, which the programs import
 
@@ -14,14 +14,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 TEXT = PAGE.read_text("utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ADDED = ["A term", "An objective", "A model", "A backbone", "A likelihood", "A data set"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def programs() -> list[tuple[str, str, int]]:

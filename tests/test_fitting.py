@@ -1,14 +1,12 @@
 """From rows to a predictor: laws of prediction, and what must not change a training."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from torch import Tensor
 
 from semivae import fitting
@@ -33,6 +31,8 @@ from semivae.recipes import DataFacts, Recipe
 from semivae.training import EpochLog, Snapshot, Training
 from semivae.trials import within_minutes
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 EPOCHS = 3
 RECIPE = Recipe(
     network=MLP(hidden=16, latent=3),
@@ -46,14 +46,6 @@ RECIPE = Recipe(
 FAMILIES = pytest.mark.parametrize(
     "family", [Factorized(), Conditional()], ids=["factorized", "conditional"]
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def blobs(n: int = 50, columns: int = 4) -> TrainingSet:

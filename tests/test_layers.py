@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "assessment",
                 "config",
                 "estimators",
+                "facade",
                 "fitting",
                 "measures",
                 "paper",
@@ -80,7 +81,9 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "safetensors": ANYWHERE,
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
-    "sklearn": frozenset({"data", "diagnostics", "evaluation", "estimators", "transformers"}),
+    "sklearn": frozenset(
+        {"data", "diagnostics", "evaluation", "estimators", "facade", "transformers"}
+    ),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),

@@ -1,7 +1,6 @@
 """The probe: which rows, what is measured on them, and that training does not know of it."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 
 from semivae import rundir, runs
 from semivae.data.batches import SemiSupervisedBatches
@@ -22,6 +20,8 @@ from semivae.models.m2 import M2
 from semivae.probing import probe_of, probe_rows
 from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 PROBED = Request(
     "digits",
@@ -47,14 +47,6 @@ LOGGED = {
     "accuracy",
     "nll",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 # Which rows

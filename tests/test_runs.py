@@ -1,7 +1,7 @@
 """`semivae fit` without the printing: errors before anything is written, and exact resumption."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from torch import Tensor
 
 from semivae import runs
@@ -26,6 +25,8 @@ from semivae.rundir import read_metrics
 from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 SMALL = Request(
     "digits",
     labels=20,
@@ -34,14 +35,6 @@ SMALL = Request(
     epochs=4,
     baseline=False,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def npz(path: Path, **arrays: Any) -> str:

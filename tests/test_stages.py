@@ -1,13 +1,11 @@
 """M1+M2 in two stages, ADGM and SDGM as recipes: training, resumption, storage, the facade."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -21,6 +19,8 @@ from semivae.recipes import Recipe
 from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 BELOW, ABOVE = 6, 3
 TWO_STAGES = Request(
@@ -62,14 +62,6 @@ EVERY = {
     "adgm": AUXILIARY,
     "sdgm": replace(AUXILIARY, recipe="sdgm"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 class KillError(Exception):

@@ -1,11 +1,9 @@
 """M1Transformer: scikit-learn's contract, and M1 below an SVM and below logistic regression."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import config
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -17,16 +15,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from semivae import M1Transformer
 from semivae.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 X, Y = load_digits(return_X_y=True)
 TRAIN, TEST = X[:1300], X[1300:]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: values come to the door as users give them."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

@@ -3,29 +3,27 @@
 import json
 import math
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClassifierMixin
 
 from semivae import rundir
 from semivae.config import to_plain
-from semivae.data.arrays import check_features
 from semivae.data.scaling import scaling_of
 from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
+from semivae.facade import PosteriorMean, whole_number
 from semivae.files import make_folder, write_text
-from semivae.fitting import Hooks, Predictor, TrainingSet, train
+from semivae.fitting import Hooks, TrainingSet, train
 from semivae.recipes import Recipe, named_recipe
 from semivae.runs import check_recipe
 
 
-class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     """A classifier that also learns from rows without a label (y == -1), and can generate by
     class.
 
@@ -90,7 +88,7 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
         Images are (N, H, W), (N, C, H, W) or (N, H, W, C), uint8 or in a range that is mapped to
         [0, 1]. Raises `InputError`, a `ValueError`, that names what is wrong with X or y.
         """
-        x = self._features(X, reset=True)
+        x = self._noted_features(X)
         codes, classes = encode_labels(y)
         if len(codes) != len(x):
             raise InputError(f"X has {len(x)} rows and y has {len(codes)}: give one label per row")
@@ -115,15 +113,7 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N K"]:
         """q(y|x) (n_samples, n_classes), columns as in `classes_`."""
-        return self._predictor().predict_proba(self._features(X, reset=False))
-
-    def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """The posterior mean of z (n_samples, latent size)."""
-        return self._predictor().transform(self._features(X, reset=False))
-
-    def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
-        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
-        return self._predictor().score_samples(self._features(X, reset=False))
+        return self._predictor().predict_proba(self._features(X))
 
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
         """New rows in the units of X: of class `y`, of an array of classes, or of all in turn."""
@@ -196,44 +186,6 @@ class SemiVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # ty
 
     def _seed(self) -> int:
         return whole_number("random_state", self.random_state, least=0)
-
-    def _features(self, X: Any, *, reset: bool) -> np.ndarray:
-        if not reset:
-            check_is_fitted(self, "predictor_")
-        return features_of(self, X, self.channels_last, reset=reset)
-
-    def _predictor(self) -> Predictor:
-        check_is_fitted(self, "predictor_")
-        predictor: Predictor = self.predictor_
-        return predictor
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # the model computes in float32
-        return tags
-
-
-def features_of(
-    estimator: BaseEstimator, X: Any, channels_last: bool | None, *, reset: bool
-) -> np.ndarray:
-    """X checked; `reset` notes number and names of its columns in the estimator, else they are
-    compared."""
-    x = check_features(X, channels_last=channels_last)
-    try:
-        validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=x.ndim == 2)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    if reset:
-        estimator.n_features_in_ = int(np.prod(x.shape[1:]))
-    return x
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """A parameter as an int, or an `InputError`."""
-    if not isinstance(value, Integral) or value < least:
-        raise InputError(f"{name}={value!r}: give a whole number from {least}")
-    return int(value)
 
 
 def _number(name: str, value: Any) -> float:

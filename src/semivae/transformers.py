@@ -4,21 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from semivae import rundir
 from semivae.data.scaling import scaling_of
-from semivae.estimators import features_of, whole_number
-from semivae.fitting import Hooks, Predictor, train_m1
+from semivae.facade import PosteriorMean, whole_number
+from semivae.fitting import Hooks, train_m1
 from semivae.models.deep_networks import M1MLP
 from semivae.models.specs import M1Spec
 from semivae.recipes import m1_likelihood, m1_training
 
 
-class M1Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ignore[misc]
     """The posterior mean of a variational autoencoder's z (Kingma 2014: M1), for any classifier.
 
     Parameters
@@ -70,7 +67,7 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def fit(self, X: Any, y: Any = None) -> "M1Transformer":
         """Learns from all rows of X (n_samples, n_features) or images; y is not read."""
-        x = features_of(self, X, self.channels_last, reset=True)
+        x = self._noted_features(X)
         seed = whole_number("random_state", self.random_state, least=0)
         latent = whole_number("n_components", self.n_components, least=1)
         hidden = whole_number("hidden", self.hidden, least=1)
@@ -82,34 +79,11 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         self.history_ = [rundir.metrics_line(log) for log in logs]
         return self
 
-    def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """The mean of q(z|x) (n_samples, n_components)."""
-        return self._predictor().transform(self._features(X))
-
-    def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
-        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
-        return self._predictor().score_samples(self._features(X))
-
     def sample(self, n_samples: int = 1, seed: int = 0) -> np.ndarray:
         """New rows in the units of X."""
         count = whole_number("n_samples", n_samples, least=1)
         return self._predictor().sample(np.zeros(count, np.int64), seed)
 
-    def _features(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "predictor_")
-        return features_of(self, X, self.channels_last, reset=False)
-
-    def _predictor(self) -> Predictor:
-        check_is_fitted(self, "predictor_")
-        predictor: Predictor = self.predictor_
-        return predictor
-
     @property
     def _n_features_out(self) -> int:
         return self._predictor().model.latent_size
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # the model computes in float32
-        return tags

@@ -1,10 +1,8 @@
 """The plan of the ablation: one symbol at a time around the results table's row, and two grids."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
-from jaxtyping import config
 
 from semivae import runs
 from semivae.paper.ablation import (
@@ -31,13 +29,7 @@ from semivae.paper.sides import OPTIMIZED, literal
 from semivae.plots.panels import Reading
 from semivae.runs import Request
 
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def settings_of(request: Request) -> dict[str, float]:

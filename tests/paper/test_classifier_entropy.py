@@ -1,10 +1,9 @@
 """The plan of 5.5 and what its page says of rising and falling entropies."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from jaxtyping import config
 
 from semivae import runs
 from semivae.labels import Enumerated, Relaxed, StraightThrough
@@ -29,13 +28,7 @@ from semivae.paper.sides import M2, OPTIMIZED
 from semivae.plots.panels import Reading
 from semivae.runs import Request
 
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:

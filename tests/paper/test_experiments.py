@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jaxtyping import config
 
 from semivae.config import CHOICES
 from semivae.fitting import Hooks
@@ -32,6 +31,8 @@ from semivae.paper.runs import RunResult, execute
 from semivae.plots.panels import Reading
 from semivae.runs import Request, prepare
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 SMALL = Request(
     "digits",
     labels=20,
@@ -40,14 +41,6 @@ SMALL = Request(
     epochs=2,
     baseline=False,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def result(request: Request = SMALL, **changed: Any) -> RunResult:

@@ -5,13 +5,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import config
 
 from semivae.bounds import labeled_elbos
 from semivae.data.sources import MNIST, is_here
@@ -38,15 +36,9 @@ from semivae.paper.gradient_estimators import (
     studies,
 )
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 SMALL = Study("digits", labels=20, epochs=1, rows=5, draws=3, seed=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """The plan of 5.6, its predictions against the objectives themselves, and its page."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
 import torch
-from jaxtyping import config
 from torch import Tensor
 
 from semivae import runs
@@ -30,13 +28,7 @@ from semivae.runs import Request
 from semivae.streams import LABELED
 from tractable import LinearGaussianMixture, best_q, one_hot, some_x, state_at, streams_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked here: other files do, and it would take most of the time."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.fixture(scope="module")

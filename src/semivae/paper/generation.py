@@ -2,13 +2,13 @@
 how much they differ."""
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from semivae.paper import generated
+from semivae.paper.experiments import spread
 from semivae.paper.generated import Effort, Generated, Generation
 from semivae.paper.runs import RunResult, load_result
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
@@ -123,7 +123,7 @@ def values(rows: Sequence[Row], model: str, measure: Measure) -> dict[int, float
 
 class Gain(NamedTuple):
     """By how much Optimized-ELBO's quality exceeds M2's: mean and standard error over paired
-    seeds (inf for one)."""
+    seeds (nan for one)."""
 
     mean: float
     error: float
@@ -148,12 +148,7 @@ def gain(rows: Sequence[Row], measure: Measure) -> Gain | None:
     ]
     if not gaps:
         return None
-    return Gain(statistics.fmean(gaps), standard_error(gaps), len(gaps))
-
-
-def standard_error(of: Sequence[float]) -> float:
-    """Of the mean; inf for a single value."""
-    return statistics.stdev(of) / math.sqrt(len(of)) if len(of) > 1 else math.inf
+    return Gain(*spread(gaps), len(gaps))
 
 
 def verdict(rows: Sequence[Row]) -> str:

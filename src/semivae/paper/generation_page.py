@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semivae.paper import generated
+from semivae.paper.experiments import spread
 from semivae.paper.generated import Effort, Generated
 from semivae.paper.generation import (
     NAME,
     Row,
     gain,
     measures,
-    standard_error,
     values,
     verdict,
 )
@@ -150,7 +150,4 @@ def pictures(folders: Mapping[str, Path]) -> dict[str, "Figure"]:
 
 def _spread(of: Sequence[float], digits: int) -> str:
     """Mean and standard error over seeds as a cell."""
-    if not of:
-        return "–"
-    error = f" ± {standard_error(of):.{digits}f}" if len(of) > 1 else ""
-    return f"{statistics.fmean(of):.{digits}f}{error}"
+    return spread(of).text(digits) if of else "–"

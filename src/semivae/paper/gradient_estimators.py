@@ -9,7 +9,6 @@ weights apart: a rule may be unbiased for one and not for the other.
 import copy
 import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -39,6 +38,7 @@ from semivae.labels import (
 from semivae.models.densities import Encoded
 from semivae.models.m2 import M2
 from semivae.noise import Noise, key
+from semivae.paper.runs import machine
 from semivae.plots import EstimatorPoint
 from semivae.streams import UNLABELED
 
@@ -127,11 +127,7 @@ def measured(
         "recipe": "paper-m2, labels=pruned",
         "seconds": round(time.monotonic() - started, 1),
         "commit": commit,
-        "machine": {
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
+        "machine": machine(),
         "measured": [asdict(row) for row in rows],
     }
     write_text(path, json.dumps(facts, indent=1) + "\n")

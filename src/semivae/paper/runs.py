@@ -100,6 +100,15 @@ def _agrees(stored: Any, now: Any) -> bool:
     return bool(stored == now)
 
 
+def machine() -> dict[str, Any]:
+    """On what a result was computed."""
+    return {
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
 @runtime_checkable
 class Examination(Protocol):
     """What else is kept of a finished run, in a folder beside its result; weights are not.
@@ -159,11 +168,7 @@ def execute(
         request=asdict(request),
         parameters=sum(weight.numel() for weight in weights),
         commit=commit,
-        machine={
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
+        machine=machine(),
         history=finished.history,
     )
     write_text(path, json.dumps(asdict(result), indent=1) + "\n")

@@ -1,0 +1,66 @@
+"""What the scikit-learn facades share: arrays are checked at the door, and a fitted predictor
+answers."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from semivae.data.arrays import check_features
+from semivae.errors import InputError
+from semivae.fitting import Predictor
+
+
+class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """An estimator whose `fit` leaves a `Predictor` in `predictor_`; it transforms by z."""
+
+    channels_last: bool | None
+
+    def transform(self, X: Any) -> Float[np.ndarray, "N D"]:
+        """The posterior mean of z (n_samples, latent size)."""
+        return self._predictor().transform(self._features(X))
+
+    def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
+        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
+        return self._predictor().score_samples(self._features(X))
+
+    def _predictor(self) -> Predictor:
+        check_is_fitted(self, "predictor_")
+        predictor: Predictor = self.predictor_
+        return predictor
+
+    def _noted_features(self, X: Any) -> np.ndarray:
+        """X checked, its number and names of columns noted."""
+        x = self._checked(X, reset=True)
+        self.n_features_in_ = int(np.prod(x.shape[1:]))
+        return x
+
+    def _features(self, X: Any) -> np.ndarray:
+        """X checked, its columns compared with those noted."""
+        check_is_fitted(self, "predictor_")
+        return self._checked(X, reset=False)
+
+    def _checked(self, X: Any, *, reset: bool) -> np.ndarray:
+        x = check_features(X, channels_last=self.channels_last)
+        try:
+            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=x.ndim == 2)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        return x
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # the model computes in float32
+        return tags
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """A parameter as an int, or an `InputError`."""
+    if not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name}={value!r}: give a whole number from {least}")
+    return int(value)
