@@ -205,21 +205,33 @@ def train(
     started = time.monotonic()
     model = model or new_model(data.facts, recipe, seed)
     history: list[EpochLog] = []
-    own_steps = _steps(data, recipe.training)
-    place = Place(0, 0, own_steps, "")
-    if recipe.pretraining is not None:
-        first = first_stage(data, recipe, model, seed)
-        epochs, steps = recipe.pretraining.epochs, _steps(first.data, recipe.pretraining)
-        place = Place(epochs, steps, steps + own_steps, "")
-        if resume is None or resume.epoch <= epochs:
-            begin = Place(0, 0, steps + own_steps, "m1/")
-            history += _fit(first, model, hooks, begin, resume)
-            resume = None
-        else:
-            resume = resume._replace(epoch=resume.epoch - epochs)
+    before = recipe.pretraining.epochs if recipe.pretraining else 0
+    if before and (resume is None or resume.epoch <= before):
+        history, resume = pretrain(data, recipe, seed, hooks, model, resume), None
+    elif resume is not None:
+        resume = resume._replace(epoch=resume.epoch - before)
+    steps = _first_steps(data, recipe)
+    place = Place(before, steps, steps + _steps(data, recipe.training), "")
     stage = main_stage(data, recipe, model, seed)
     history += _fit(stage, model, hooks, place, resume)
     return _trained(data, recipe, stage, model, history, time.monotonic() - started)
+
+
+def pretrain(
+    data: TrainingSet,
+    recipe: Recipe,
+    seed: int,
+    hooks: Hooks,
+    model: DeepGenerativeModel,
+    resume: Snapshot | None = None,
+) -> list[EpochLog]:
+    """The first stage of `train` alone: from its last snapshot `train` goes on with the second.
+
+    It reads no label, so that one of them may begin the runs of any number of labels.
+    """
+    first = first_stage(data, recipe, model, seed)
+    steps = _first_steps(data, recipe) + _steps(data, recipe.training)
+    return _fit(first, model, hooks, Place(0, 0, steps, "m1/"), resume)
 
 
 def train_m1(
@@ -230,7 +242,7 @@ def train_m1(
     stage = m1_stage(model, x, scaling, training, seed)
     place = Place(0, 0, _steps(stage.data, training), "")
     logs = _fit(stage, model, hooks, place, resume=None)
-    return _predictor(model, stage.data, training), logs
+    return predictor_of(model, stage.data, training), logs
 
 
 def first_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, seed: int) -> Stage:
@@ -255,7 +267,7 @@ def main_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, se
         objective = objective_for(data.facts, recipe)
         return Stage(model, data, objective, recipe.training, seed, recipe.probe)
     assert isinstance(model, M1M2)
-    codes = _predictor(model, data, recipe.pretraining).codes(data.x)
+    codes = predictor_of(model, data, recipe.pretraining).codes(data.x)
     model.keep_used(torch.from_numpy(codes[:, 0]).to(model.kept))
     return codes_stage(data, recipe, model, codes, seed)
 
@@ -267,6 +279,13 @@ def codes_stage(
     rows = replace(data, x=codes, scaling=pixels(1.0))
     objective = objective_for(data.facts, recipe)
     return Stage(model.on_codes(), rows, objective, recipe.training, seed, recipe.probe)
+
+
+def _first_steps(data: TrainingSet, recipe: Recipe) -> int:
+    """Steps of the first stage, 0 without one; it reads every row."""
+    if recipe.pretraining is None:
+        return 0
+    return _steps(replace(data, y=np.full(len(data.x), -1)), recipe.pretraining)
 
 
 def _steps(data: TrainingSet, training: Training) -> int:
@@ -320,11 +339,12 @@ def _trained(
     rows = data.facts.n_unlabeled * reads_unlabeled * len(history)
     probe_seconds = sum((log.probe_seconds for log in history), 0.0)
     seconds -= probe_seconds
-    predictor = _predictor(model, data, stage.training)
+    predictor = predictor_of(model, data, stage.training)
     return Trained(predictor, recipe, history, seconds, rows / seconds, probe_seconds)
 
 
-def _predictor(model: DeepGenerativeModel, data: TrainingSet, training: Training) -> Predictor:
+def predictor_of(model: DeepGenerativeModel, data: TrainingSet, training: Training) -> Predictor:
+    """The model with what it needs to read rows like those it is trained on."""
     return Predictor(model, data.scaling, data.classes, data.x.shape[1:], training.bfloat16)
 
 

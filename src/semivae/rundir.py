@@ -2,6 +2,7 @@
 pickle."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,9 @@ def load_checkpoint(folder: Path, config: RunConfig) -> tuple[DeepGenerativeMode
     return model, Snapshot(epoch, optimizer, _part(tensors, "buffer."))
 
 
-def append_metrics(folder: Path, log: EpochLog) -> None:
-    """Adds one epoch to `metrics.jsonl`."""
-    append_text(folder / METRICS, json.dumps(metrics_line(log)) + "\n")
+def append_metrics(folder: Path, log: EpochLog, accuracies: Mapping[str, float]) -> None:
+    """Adds one epoch to `metrics.jsonl`, with the accuracies (shares of rows) that it reached."""
+    append_text(folder / METRICS, json.dumps(metrics_line(log) | dict(accuracies)) + "\n")
 
 
 def read_metrics(folder: Path, epochs: int | None = None) -> list[dict[str, Any]]:
