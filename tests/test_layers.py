@@ -79,7 +79,9 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "safetensors": ANYWHERE,
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
-    "sklearn": frozenset({"data", "diagnostics", "evaluation", "estimators", "transformers"}),
+    "sklearn": frozenset(
+        {"data", "diagnostics", "evaluation", "estimators", "paper", "transformers"}
+    ),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),

@@ -307,13 +307,18 @@ LINE = {
 
 
 def test_metrics_are_one_object_per_epoch_with_every_term_by_name(tmp_path: Path) -> None:
-    rundir.append_metrics(tmp_path, LOG)
-    rundir.append_metrics(tmp_path, LOG._replace(epoch=2, step=20))
+    rundir.append_metrics(tmp_path, LOG, {})
+    rundir.append_metrics(tmp_path, LOG._replace(epoch=2, step=20), {})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [LINE, LINE | {"epoch": 2, "step": 20}]
     assert rundir.read_metrics(tmp_path) == [LINE, LINE | {"epoch": 2, "step": 20}]
     assert rundir.read_metrics(tmp_path, 1) == [LINE]
     assert rundir.read_metrics(tmp_path, 0) == []
+
+
+def test_accuracies_follow_the_terms(tmp_path: Path) -> None:
+    rundir.append_metrics(tmp_path, LOG, {"validation_accuracy": 0.75})
+    assert rundir.read_metrics(tmp_path) == [LINE | {"validation_accuracy": 0.75}]
 
 
 def test_what_was_measured_on_a_probe_follows_the_terms() -> None:
@@ -322,8 +327,8 @@ def test_what_was_measured_on_a_probe_follows_the_terms() -> None:
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path: Path) -> None:
-    rundir.append_metrics(tmp_path, LOG)
-    rundir.append_metrics(tmp_path, LOG._replace(epoch=2))
+    rundir.append_metrics(tmp_path, LOG, {})
+    rundir.append_metrics(tmp_path, LOG._replace(epoch=2), {})
     path = tmp_path / "metrics.jsonl"
     whole = path.read_text()
     for cut in range(len(whole) // 2 + 2, len(whole) - 2, 7):

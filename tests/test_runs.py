@@ -295,6 +295,32 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert texts[0] == texts[1]
 
 
+def test_validation_accuracy_is_logged_after_each_epoch_and_changes_nothing(
+    tmp_path: Path, whole: Callable[[Request], Path]
+) -> None:
+    """That of the weights at that moment: the last one is that of a predictor without average."""
+    finished = finish(replace(SMALL, validation=40), tmp_path / "run")
+    logged = [line["validation_accuracy"] for line in finished.history]
+    assert len(logged) == 4 and all(0 <= share <= 1 for share in logged)
+    assert logged[-1] == finished.validation_accuracy
+    ours, theirs = state_of(tmp_path / "run"), state_of(whole(SMALL))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not any("validation_accuracy" in line for line in read_metrics(whole(SMALL)))
+
+
+def test_the_mode_of_training_outlasts_a_look_at_the_validation_rows(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    class Modes(Hooks):
+        def on_epoch(self, model: M2, log: EpochLog, snapshot: Snapshot) -> None:
+            seen.append(model.training)
+
+    request = replace(SMALL, validation=40, epochs=2)
+    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    runs.run(prepared, tmp_path / "run", Modes(), Hooks())
+    assert seen == [True, True]
+
+
 def test_the_average_changes_the_weights_but_not_the_history(
     whole: Callable[[Request], Path],
 ) -> None:

@@ -18,6 +18,7 @@ from semivae.paper.runs import (
     execute,
     execute_all,
     execute_in_parallel,
+    load_result,
     name_of,
 )
 from semivae.runs import Request, prepare
@@ -90,6 +91,24 @@ def test_a_result_holds_what_traces_it(tmp_path: Path) -> None:
     plain = json.loads((tmp_path / f"{result.name}.json").read_text())
     assert plain["summary"]["test_accuracy"] == result.summary["test_accuracy"]
     assert plain["summary"]["run"] == result.name
+
+
+def test_a_result_holds_every_epoch_with_every_term(tmp_path: Path) -> None:
+    result, _ = run(replace(REQUEST, validation=30), tmp_path)
+    assert [line["epoch"] for line in result.history] == [1, 2, 3]
+    terms = {"loss", "labeled/elbo", "unlabeled/label_kl", "validation_accuracy"}
+    assert all(terms <= line.keys() for line in result.history)
+    assert load_result(tmp_path / f"{result.name}.json").history == result.history
+
+
+def test_a_result_file_without_a_history_is_still_read(tmp_path: Path) -> None:
+    result, _ = run(REQUEST, tmp_path)
+    path = tmp_path / f"{result.name}.json"
+    plain = json.loads(path.read_text())
+    del plain["history"]
+    path.write_text(json.dumps(plain))
+    again, steps = run(REQUEST, tmp_path)
+    assert (steps, again.history, again.test) == (0, [], result.test)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ Nothing here touches pyplot or its global list of figures, and matplotlib (half 
 imported when something is drawn. `to_png` turns a figure into bytes.
 """
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -16,14 +14,25 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from semivae.errors import InputError
+from semivae.plots.frame import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PALE,
+    RULE,
+    new_figure,
+    short,
+    tidy,
+)
+from semivae.plots.frame import to_png as to_png  # for those who draw
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
     from matplotlib.figure import Figure as Figure  # for those who annotate with it
 
-INK, MUTED, RULE, PALE = "#2b2f36", "#7b818a", "#dfe2e6", "#c3c8cf"
-BLUE, ORANGE, GREEN = "#3b6ea5", "#c9713a", "#4f8a6b"
 _STREAM_COLOR = {"labeled": BLUE, "unlabeled": ORANGE}
 # What an epoch's record says besides the terms of the objective.
 _NOT_TERMS = frozenset({"epoch", "step", "seconds", "learning_rate", "probe_seconds"})
@@ -91,43 +100,6 @@ class ReliabilityBins(Protocol):
     def accuracy(self) -> Float[np.ndarray, " M"]: ...
 
 
-def to_png(figure: "matplotlib.figure.Figure", dpi: int = 150) -> bytes:
-    """The figure as the bytes of a PNG file, the same bytes for the same figure."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name may be in a script the font lacks: it is drawn as a box, which is no error.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float, title: str) -> "matplotlib.figure.Figure":
-    """An empty white figure of that size in inches, its title at the upper left."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.suptitle(
-        title, x=0.01, ha="left", size=10, weight="bold", color=INK, parse_math=False, wrap=True
-    )
-    return figure
-
-
-def _tidy(ax: "matplotlib.axes.Axes", xlabel: str = "", ylabel: str = "") -> None:
-    """Two thin axes, small grey numbers and names, nothing else."""
-    ax.set_xlabel(xlabel, size=8.5, color=MUTED)
-    ax.set_ylabel(ylabel, size=8.5, color=MUTED)
-    ax.set_facecolor("white")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color(PALE)
-    ax.tick_params(colors=MUTED, labelsize=8, length=2.5, width=0.6)
-
-
-def _short(name: str, most: int = 20) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
 def _check_classes(classes: Sequence[str], n: int) -> None:
     if len(classes) != n:
         raise InputError(f"{len(classes)} class names for {n} classes: give one name per class")
@@ -158,7 +130,7 @@ def curves(history: Sequence[Mapping[str, object]]) -> "matplotlib.figure.Figure
     history: one record per epoch, the lines of metrics.jsonl. A line joins the epochs that logged
     its term; nan and infinity leave a gap. Blue reads labeled rows, orange unlabeled ones.
     """
-    title = "Every logged term per epoch of training, in nats per example"
+    title = "What was logged per epoch of training; terms in nats per example"
     return _panels(history, term_names(history), title)
 
 
@@ -176,7 +148,7 @@ def _panels(
         raise InputError("a history without terms or epoch numbers: give lines of metrics.jsonl")
     columns = min(3, len(names))
     lines = ceil(len(names) / columns)
-    figure = _figure(2.6 * columns if columns > 1 else 4.2, 1.75 * lines + 0.6, title)
+    figure = new_figure(2.6 * columns if columns > 1 else 4.2, 1.75 * lines + 0.6, title)
     axes = list(figure.subplots(lines, columns, squeeze=False, sharex=True).flat)
     for ax, name in zip(axes, names, strict=False):
         logged = [record for record in history if _number(record, name) is not None]
@@ -184,12 +156,12 @@ def _panels(
         values = np.array([_number(record, name) for record in logged])
         values[~np.isfinite(values)] = nan
         color = _STREAM_COLOR.get(name.split("/")[0], GREEN if "/" in name else INK)
-        _tidy(ax)
+        tidy(ax)
         ax.grid(axis="y", color=RULE, linewidth=0.6)
         # A value between two gaps is a line of no length: while they are few, points show.
         marker = "." if np.isfinite(values).sum() <= 30 else ""
         ax.plot(epochs, values, color=color, linewidth=1.5, marker=marker, markersize=4)
-        ax.set_title(_short(name, 34), loc="left", size=8, color=color, pad=13, parse_math=False)
+        ax.set_title(short(name, 34), loc="left", size=8, color=color, pad=13, parse_math=False)
         seen = values[np.isfinite(values)]
         last = f"last {seen[-1]:.4g}" if seen.size else "never finite"
         ax.text(0, 1.04, last, transform=ax.transAxes, size=7.5, color=MUTED)
@@ -222,12 +194,12 @@ def confusion_matrix(
     title = f"{np.trace(matrix) / total:.1%} of {total:,} rows right".replace("%", " %")
     if errors[i, j] > 1:  # a single row is no tendency
         title += (
-            f"; the most frequent error takes\n{_short(classes[i])} for {_short(classes[j])},"
+            f"; the most frequent error takes\n{short(classes[i])} for {short(classes[j])},"
             f" {errors[i, j]:,} of its {matrix[i].sum():,} rows"
         )
     numbered = n_classes <= _MOST_NUMBERED
     side = max(4.4, 0.46 * n_classes + 1.4) if numbered else 8.5
-    figure = _figure(side + (0 if numbered else 0.7), side + 0.3, title)
+    figure = new_figure(side + (0 if numbered else 0.7), side + 0.3, title)
     ax = figure.subplots()
     ceiling = max(float(share[~diagonal].max(initial=0)), 0.05)
     shown = np.ma.array(share, mask=diagonal | (matrix == 0))
@@ -246,7 +218,7 @@ def confusion_matrix(
         bar.set_label("errors: share of the true class's rows", size=8, color=MUTED)
         bar.ax.tick_params(colors=MUTED, labelsize=8)
         bar.outline.set_visible(False)
-    _tidy(ax, "predicted class", "true class")
+    tidy(ax, "predicted class", "true class")
     ax.spines[:].set_visible(False)
     _class_ticks(ax, classes)
     return figure
@@ -255,7 +227,7 @@ def confusion_matrix(
 def _class_ticks(ax: "matplotlib.axes.Axes", classes: Sequence[str]) -> None:
     """Class names on both axes, upright where they fit, every second or third beyond 50."""
     ticks = range(0, len(classes), ceil(len(classes) / _MOST_TICKS))
-    names = [_short(classes[tick]) for tick in ticks]
+    names = [short(classes[tick]) for tick in ticks]
     size = 8 if len(classes) <= _MOST_NUMBERED else 6
     ax.set_yticks(ticks, names, size=size, color=INK, parse_math=False)
     ax.set_xticks(ticks, names, size=size, color=INK, parse_math=False)
@@ -279,10 +251,10 @@ def reliability_diagram(reliability: ReliabilityBins) -> "matplotlib.figure.Figu
         f"Confidence is {abs(excess):.1f} points {'above' if excess > 0 else 'below'} accuracy\n"
         f"ECE {ece:.3f} over {rows.sum():,} rows"
     )
-    figure = _figure(4.6, 5.2, title)
+    figure = new_figure(4.6, 5.2, title)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    _tidy(top, "", "accuracy (share right)")
-    _tidy(bottom, "confidence (probability of the predicted class)", "share of rows")
+    tidy(top, "", "accuracy (share right)")
+    tidy(bottom, "confidence (probability of the predicted class)", "share of rows")
     top.plot([0, 1], [0, 1], color=PALE, linewidth=1, linestyle=(0, (4, 3)))
     top.text(0.03, 0.07, "calibrated", size=8, color=MUTED, rotation=45, rotation_mode="anchor")
     top.vlines(confidence, accuracy, confidence, color=ORANGE, linewidth=1.5, alpha=0.7)
@@ -313,10 +285,10 @@ def sample_sheet(
     sheet = tiles.reshape(n_classes * (height + gap), n * (width + gap), channels)[:-gap, :-gap]
     inches = min(0.62, 7.2 / n, 40 / n_classes)  # a tile's height: the sheet stays a page wide
     title = f"Drawn from the model: {n} images of each class"
-    names = [_short(name) for name in classes]
+    names = [short(name) for name in classes]
     sides = 0.095 * max(map(len, names)) + 0.4
     across = max(inches * n * width / height + sides, 4.2)
-    figure = _figure(across, inches * n_classes + 0.5, title)
+    figure = new_figure(across, inches * n_classes + 0.5, title)
     ax = figure.subplots()
     ax.imshow(sheet.repeat(3 // channels, axis=2), interpolation="nearest")
     ax.spines[:].set_visible(False)
@@ -341,10 +313,10 @@ def estimator_planes(points: Sequence[EstimatorPoint]) -> "matplotlib.figure.Fig
     kinds = list(dict.fromkeys(point.kind for point in points))
     lines = ceil(len(panels) / 2)
     title = "Estimators of a gradient: bias against noise, relative to the exact gradient"
-    figure = _figure(7.6, 3.1 * lines + 0.8, title)
+    figure = new_figure(7.6, 3.1 * lines + 0.8, title)
     axes = list(figure.subplots(lines, 2, squeeze=False).flat)
     for ax, (name, panel) in zip(axes, panels.items(), strict=False):
-        _tidy(ax, "bias of the mean gradient", "standard deviation of one draw")
+        tidy(ax, "bias of the mean gradient", "standard deviation of one draw")
         ax.set(xscale="log", yscale="log")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
@@ -399,7 +371,7 @@ def results_bars(rows: Sequence[ResultRow]) -> "matplotlib.figure.Figure":
     if pairs:
         title += f": our mean reaches the printed number in {reached} of {len(pairs)} rows"
     heights = [len(panel) + 0.9 for panel in panels.values()]  # 0.9: title and axis
-    figure = _figure(7.6, 0.55 * sum(heights) + 0.8, title)
+    figure = new_figure(7.6, 0.55 * sum(heights) + 0.8, title)
     axes = list(figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).flat)
     for ax, (dataset, panel) in zip(axes, panels.items(), strict=True):
         _bar_panel(ax, dataset, panel)
@@ -418,7 +390,7 @@ def _bar_panel(ax: "matplotlib.axes.Axes", dataset: str, rows: Sequence[ResultRo
     lowest = min(values, default=0.0)
     # The shortest bar takes about half the width: 97.0 beside 98.3 is invisible on 0 to 100.
     start = max(0, 5 * floor((2 * lowest - 100) / 5))
-    _tidy(ax, "test accuracy, %" + (f" (the axis starts at {start})" if start else ""))
+    tidy(ax, "test accuracy, %" + (f" (the axis starts at {start})" if start else ""))
     for i, row in enumerate(rows):
         if row.paper is not None:
             ax.barh(i - 0.19, row.paper - start, 0.34, start, color=PALE, label=_PAPER)
@@ -435,7 +407,7 @@ def _bar_panel(ax: "matplotlib.axes.Axes", dataset: str, rows: Sequence[ResultRo
         ax.scatter(row.accuracies, seeds, 13, "white", edgecolors=INK, linewidths=0.6, label=_SEED)
         spread = f" ± {error:.2f}" if isfinite(error) else ""
         _value(ax, y, f"{row.mean:.2f}{spread}  (n = {len(row.accuracies)})", BLUE)
-    names = [_short(row.model, 34) for row in rows]
+    names = [short(row.model, 34) for row in rows]
     ax.set_yticks(range(len(rows)), names, size=8.5, color=INK, parse_math=False)
     ax.set(xlim=(start, 100), ylim=(len(rows) - 0.5, -0.5))
     ax.set_title(dataset, loc="left", size=9, weight="bold", color=INK, parse_math=False)
