@@ -55,7 +55,7 @@ KINGMA, EQ_8, OPTIMIZED = "Kingma's", "Eq 8", "Optimized-ELBO (3.6)"
 M2_REQUEST = Request(
     "mnist", labels=100, recipe="kingma-m2", settings=(*PRUNED, *ONE_CYCLE), epochs=100
 )
-M1M2_REQUEST = Request("mnist", labels=100, recipe="m1m2", epochs=60)
+M1M2_REQUEST = Request("mnist", labels=100, recipe="m1m2", settings=PRUNED, epochs=200)
 SDGM_REQUEST = Request(
     "mnist", labels=100, recipe="sdgm", settings=(*PRUNED, *ONE_CYCLE), epochs=60
 )

@@ -8,6 +8,7 @@ from semivae.objective_specs import (
     Equation8,
     Kingma2014,
     KingmaJ,
+    LabeledELBO,
     ModifiedELBO,
     ObjectiveSpec,
     OptimizedELBO,
@@ -55,6 +56,14 @@ def test_optimized_elbo_adds_information_and_takes_entropy_and_divergences_off()
         "unlabeled/label_kl": -1.0,
         "unlabeled/mutual_information": 3.0,
         "unlabeled/classifier_entropy": -2.0,
+    }
+
+
+def test_the_labeled_elbo_is_eq_6_alone() -> None:
+    assert weights_of(LabeledELBO()) == {
+        "labeled/reconstruction": 1.0,
+        "labeled/latent_kl": -1.0,
+        "labeled/label_kl": -1.0,
     }
 
 

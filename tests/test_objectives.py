@@ -26,6 +26,7 @@ from semivae.objectives import (
     forward_divergence,
     kingma_2014,
     kingma_alpha,
+    labeled_elbo,
     optimized_elbo,
     optimized_labeled,
     reverse_divergence,
@@ -50,6 +51,7 @@ from tractable import (
     F64,
     FixedStreams,
     LinearGaussianMixture,
+    best_q,
     noise_of,
     one_hot,
     small_m2,
@@ -405,28 +407,6 @@ def test_beyond_beta_plus_gamma_1_an_uninformative_decoder_ends_in_hard_labels(
 # The minimizers of the labeled forms (2.10).
 
 
-def best_q(objective: Objective, label: int = 3) -> tuple[Tensor, Tensor]:
-    """q(y|x) (K,) at the optimum over the logits of one labeled x, and the optimal J, z fixed."""
-    model = LinearGaussianMixture(classes=10)
-    with torch.no_grad():
-        model.x_to_logits.zero_()
-        model.logits.copy_(0.1 * torch.eye(10, dtype=F64)[label])
-    optimizer = torch.optim.LBFGS(
-        [model.logits], max_iter=200, tolerance_grad=1e-12, tolerance_change=0,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
-    x, y = some_x(1), one_hot([label], 10)
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = objective(model, streams_of(model, (x, y)), state_at()).loss
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return model.q_y(x).probs[0].detach(), -closure().detach()
-
-
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
@@ -455,6 +435,19 @@ def test_section_3_6_alpha_makes_the_best_q_sharper(alpha: float, expected: floa
     assert q[3].item() == pytest.approx(expected, abs=1e-3)
     if alpha < 10:
         assert (q[3] / q[0]).log().item() == pytest.approx((1 + alpha) / q[3].item(), rel=1e-4)
+
+
+def test_eq_6_alone_has_no_gradient_in_the_classifier() -> None:
+    """Section 5.6: q(y|x) is not in the labeled ELBO, whose value is that of Eq 8's labeled
+    part."""
+    model = small_m2(Factorized(), Bernoulli())
+    loss = loss_of(labeled_elbo(), model)
+    by_hand = ByHand(model, Enumerated())
+    torch.testing.assert_close(loss.loss, -by_hand.labeled_elbo)
+    loss.loss.backward()
+    assert all(weight.grad is None for weight in model.classifier.parameters())
+    assert all(weight.grad is not None for weight in model.decoder.parameters())
+    assert labeled_elbo().streams == (LABELED,)
 
 
 def test_section_3_4_as_printed_has_no_gradient_for_the_label() -> None:

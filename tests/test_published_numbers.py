@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 from benchmarks import family, family_table, tables
 
-from semivae.paper import gradient_estimators, label_counts
-from semivae.paper.experiments import to_csv
+from semivae.paper import (
+    ablation,
+    classifier_entropy,
+    gradient_estimators,
+    label_counts,
+    learning_from_labels,
+)
+from semivae.paper.experiments import Experiment, to_csv
+from semivae.paper.experiments import read as read_runs
 from semivae.paper.results_table import Collected, read
 from semivae.recipes import RECIPES, Reached
 from semivae.report import results_markdown
@@ -63,7 +70,30 @@ def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:
     assert plan[0].data == "mnist"
     table = (results / "estimators.md").read_text(encoding="utf-8")
     assert gradient_estimators.markdown(rows, plan) == table
-    assert gradient_estimators.to_csv(rows) == (results / "estimators.csv").read_text()
+    assert to_csv(rows) == (results / "estimators.csv").read_text()
+
+
+EXPERIMENTS = [
+    experiment
+    for experiment in (
+        classifier_entropy.EXPERIMENT,
+        learning_from_labels.EXPERIMENT,
+        ablation.EXPERIMENT,
+    )
+    if (RESULTS.parent / experiment.name / f"{experiment.name}.md").exists()
+]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_the_page_and_the_data_of_an_experiment_are_those_of_its_files(
+    experiment: Experiment,
+) -> None:
+    folder = RESULTS.parent / experiment.name
+    ended = read_runs(experiment, folder / "runs", quick=False)
+    page = (folder / f"{experiment.name}.md").read_text(encoding="utf-8")
+    assert experiment.page(ended, quick=False) == page
+    data = (folder / f"{experiment.name}.csv").read_text(encoding="utf-8")
+    assert to_csv(experiment.readings(ended)) == data
 
 
 def test_the_page_on_performance_prints_the_tables_of_the_result_files() -> None:

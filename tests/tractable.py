@@ -18,6 +18,7 @@ from semivae.models.m2 import M2
 from semivae.models.networks import KingmaMLP
 from semivae.models.specs import Family, LikelihoodSpec, M2Spec
 from semivae.noise import Noise
+from semivae.objectives import Objective
 from semivae.streams import LABELED, UNLABELED, Rows, StepState, Streams
 
 CPU = torch.device("cpu")
@@ -311,3 +312,25 @@ def some_images(rows: int, event: tuple[int, ...] = (6,), seed: int = 3) -> Tens
 def one_hot(labels: list[int], classes: int) -> Tensor:
     """Labels as one-hot float64 rows."""
     return torch.nn.functional.one_hot(torch.tensor(labels), classes).to(F64)
+
+
+def best_q(objective: Objective, label: int = 3) -> tuple[Tensor, Tensor]:
+    """q(y|x) (K,) at the optimum over the logits of one labeled x, and the optimal J, z fixed."""
+    model = LinearGaussianMixture(classes=10)
+    with torch.no_grad():
+        model.x_to_logits.zero_()
+        model.logits.copy_(0.1 * torch.eye(10, dtype=F64)[label])
+    optimizer = torch.optim.LBFGS(
+        [model.logits], max_iter=200, tolerance_grad=1e-12, tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+    x, y = some_x(1), one_hot([label], 10)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = objective(model, streams_of(model, (x, y)), state_at()).loss
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return model.q_y(x).probs[0].detach(), -closure().detach()

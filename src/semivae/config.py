@@ -46,6 +46,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
     },
     "objective": {
         "equation_8": objective_specs.Equation8,
+        "labeled_elbo": objective_specs.LabeledELBO,
         "kingma_2014": objective_specs.Kingma2014,
         "kingma_j": objective_specs.KingmaJ,
         "optimized_labeled": objective_specs.OptimizedLabeled,

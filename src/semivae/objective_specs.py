@@ -16,6 +16,7 @@ from semivae.objectives import (
     kingma_2014,
     kingma_alpha,
     kingma_j,
+    labeled_elbo,
     modified_elbo,
     optimized_elbo,
     optimized_elbo_literal,
@@ -51,6 +52,14 @@ class Equation8(ObjectiveSpec):
             labels,
             self.weighting(n_labeled, n_unlabeled),
         )
+
+
+@dataclass(frozen=True)
+class LabeledELBO(ObjectiveSpec):
+    """Eq 6, the labeled stream alone."""
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return labeled_elbo()
 
 
 @dataclass(frozen=True)

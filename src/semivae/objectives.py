@@ -146,6 +146,11 @@ def equation_8(
     return Objective(weights.labeled * labeled, weights.unlabeled * unlabeled)
 
 
+def labeled_elbo() -> Objective:
+    """Eq 6 on labeled rows alone (section 5.6): no gradient reaches q(y|x)."""
+    return Objective(ELBO(LABELED, Observed()), unlabeled=None)
+
+
 def kingma_j(
     n_labeled: int,
     n_unlabeled: int,

@@ -5,17 +5,21 @@ import resource
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from jaxtyping import config
 from running import Cli
 
 import semivae
 from semivae import runs
 from semivae.cli import main
+from semivae.paper import ablation, classifier_entropy, experiments, learning_from_labels
 from semivae.paper import gradient_estimators as estimators
+from semivae.paper.experiments import Experiment, Run
 from semivae.paper.label_counts import M1_SVM, M1M2, SPREADING, Cell
 from semivae.paper.sides import M2, OPTIMIZED, Side
 from semivae.runs import Request
@@ -116,7 +120,10 @@ def test_the_architecture_is_printed_and_written(cli: Cli) -> None:
 def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None:
     ended = cli("reproduce", *names)
     assert (ended.code, ended.out) == (2, "")
-    pieces = "architecture, gradient-estimators, results-table, label-counts, or all"
+    pieces = (
+        "architecture, results-table, label-counts, gradient-estimators, classifier-entropy, "
+        "learning-from-labels, ablation, or all"
+    )
     assert f"choose from {pieces}" in ended.err
     assert not Path("runs").exists()
 
@@ -215,6 +222,78 @@ def test_the_results_table_is_printed_and_written(
     assert "test set" in again["protocol"]
 
 
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.EXPERIMENT.name: experiment.EXPERIMENT
+    for experiment in (classifier_entropy, learning_from_labels, ablation)
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_quick_look_at_an_experiment_is_printed_and_written(cli: Cli, name: str) -> None:
+    """As it is: every run of its plan, on digits."""
+    ended = cli("reproduce", name, "--quick", "--out", "here", "--jobs", 2)
+    assert ended.code == 0
+    folder = Path(f"here/{name}-quick")
+    requests = {run.request for run in EXPERIMENTS[name].plan(1, True)}
+    assert len(list((folder / "runs").glob("*.json"))) == len(requests)
+    assert ended.out.startswith((folder / f"{name}.md").read_text())
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Annotations are not checked here: other files do, and it would take most of the time."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_run_once_and_written_with_its_data_and_figures(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its quick plan on a small network for one epoch; then read from the result files."""
+    whole = EXPERIMENTS[name]
+
+    def small(seeds: int, quick: bool) -> list[Run]:
+        assert (seeds, quick) == (1, True)
+        network = ("network=mlp", "network.hidden=8")
+
+        def smaller(request: Request) -> Request:
+            held = min(request.validation, 20)
+            settings = (*request.settings, *network)
+            return replace(request, rows=200, validation=held, epochs=2, settings=settings)
+
+        return [replace(run, request=smaller(run.request)) for run in whole.plan(seeds, quick)]
+
+    experiment = replace(whole, plan=small)
+    monkeypatch.setattr(f"semivae.paper.{name.replace('-', '_')}.EXPERIMENT", experiment)
+    command = ("reproduce", name, "--quick", "--out", "here")
+    ended = cli(*command)
+    assert ended.code == 0
+    folder = Path(f"here/{name}-quick")
+    page = (folder / f"{name}.md").read_text()
+    assert ended.out.startswith(page)
+    assert f"- command: semivae reproduce {name} --quick" in page
+    linked = re.findall(r"\((.*\.png)\)", page)
+    assert sorted(linked) == sorted(path.name for path in folder.glob("*.png"))
+    files = {path: path.read_bytes() for path in (folder / "runs").glob("*.json")}
+    assert len(files) == len({run.request for run in small(1, True)})
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(runs, "run", refuse)
+    again = cli(*command, "--json").json[name]
+    lines = (folder / f"{name}.csv").read_text().splitlines()
+    assert len(again["readings"]) == len(lines) - 1
+    assert len(again["runs"]) == len(files) and again["runs"][0]["history"]
+    assert {path: path.read_bytes() for path in files} == files
+    read = experiments.read(experiment, folder / "runs", quick=True)
+    assert experiment.page(read, quick=True) == page
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_table_over_label_counts_is_printed_and_written(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, jobs: int
@@ -225,18 +304,16 @@ def test_the_table_over_label_counts_is_printed_and_written(
         "network.code=6",
         "likelihood=gaussian",
         "likelihood.sigma=0.1",
+        "pretraining.epochs=6",
+        "pretraining.unlabeled_rows=30",
+        "pretraining.optimizer.peak=0.01",
     )
     m1m2 = Request(
         "digits",
         20,
         rows=200,
         recipe="m1m2",
-        settings=(
-            *settings,
-            "pretraining.epochs=6",
-            "pretraining.unlabeled_rows=30",
-            "pretraining.optimizer.peak=0.01",
-        ),
+        settings=settings,
         epochs=1,
         baseline=False,
     )

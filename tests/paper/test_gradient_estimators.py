@@ -19,6 +19,7 @@ from semivae.labels import Enumerated, Pruned, Relaxed, Sampled, StraightThrough
 from semivae.models.networks import MLP
 from semivae.models.specs import Factorized, Gaussian, M2Spec
 from semivae.paper import gradient_estimators as estimators
+from semivae.paper.experiments import to_csv
 from semivae.paper.gradient_estimators import (
     DECODER,
     ESTIMATORS,
@@ -35,7 +36,6 @@ from semivae.paper.gradient_estimators import (
     over_seeds,
     points,
     studies,
-    to_csv,
 )
 
 SMALL = Study("digits", labels=20, epochs=1, rows=5, draws=3, seed=1)

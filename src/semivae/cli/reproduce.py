@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,11 @@ from semivae.cli.console import StoppedError, show, show_json, told_warnings
 from semivae.cli.options import DataDir, Json
 from semivae.errors import InputError
 from semivae.processes import launched
+
+if TYPE_CHECKING:
+    from semivae.paper.experiments import Experiment
+    from semivae.paper.runs import RunResult
+    from semivae.runs import Request
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,10 @@ class Wish:
     seeds: int
     quick: bool
     jobs: int
+
+    def named(self, name: str) -> str:
+        """What the files of one piece are called: a quick look does not replace the whole."""
+        return f"{name}-quick" if self.quick else name
 
     def command(self, name: str) -> str:
         """The command that makes one piece."""
@@ -45,29 +54,42 @@ def _architecture(wish: Wish) -> dict[str, object]:
     }
 
 
-def _results_table(wish: Wish) -> dict[str, object]:
-    from semivae import runs
+def _executed(
+    wish: Wish, titles: Mapping["Request", str], results: Path
+) -> dict["Request", "RunResult"]:
+    """The result of every request, each run once or read from its file under `results`."""
     from semivae.cli.progress import display
-    from semivae.paper.results_table import table_of
     from semivae.paper.runs import execute_all, execute_in_parallel
-    from semivae.paper.sides import planned
-    from semivae.plots import results_bars, to_png
-    from semivae.report import Source, render_results_table, results_markdown
 
-    name = "results-table-quick" if wish.quick else "results-table"
-    plan = planned(wish.seeds, wish.quick)
-    requests, results = [side.request for side in plan], wish.out / name
+    requests = list(titles)
     results.mkdir(parents=True, exist_ok=True)
     with display() as shown:
         if wish.jobs == 1:
             ended = execute_all(
-                requests, results, wish.data_dir, lambda place: shown.training(plan[place].title)
+                requests,
+                results,
+                wish.data_dir,
+                lambda place: shown.training(titles[requests[place]]),
             )
         else:
             ended = execute_in_parallel(
                 requests, results, wish.data_dir, wish.jobs, shown.counting("runs")
             )
-        found = table_of(plan, ended)
+        return dict(zip(requests, ended, strict=True))
+
+
+def _results_table(wish: Wish) -> dict[str, object]:
+    from semivae import runs
+    from semivae.paper.results_table import table_of
+    from semivae.paper.sides import planned
+    from semivae.plots import results_bars, to_png
+    from semivae.report import Source, render_results_table, results_markdown
+
+    name = wish.named("results-table")
+    plan = planned(wish.seeds, wish.quick)
+    results = wish.out / name
+    ended = _executed(wish, {side.request: side.title for side in plan}, results)
+    found = table_of(plan, ended.values())
     title = "The paper's results table (5.3) beside ours"
     page = render_results_table(
         found.rows,
@@ -96,9 +118,10 @@ def _results_table(wish: Wish) -> dict[str, object]:
 def _gradient_estimators(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.paper import gradient_estimators as estimators
+    from semivae.paper.experiments import to_csv
     from semivae.plots import estimator_planes, to_png
 
-    folder = wish.out / ("gradient-estimators-quick" if wish.quick else "gradient-estimators")
+    folder = wish.out / wish.named("gradient-estimators")
     folder.mkdir(parents=True, exist_ok=True)
     plan = estimators.studies(wish.seeds, wish.quick, wish.data_dir)
     rows: list[estimators.Measured] = []
@@ -110,7 +133,7 @@ def _gradient_estimators(wish: Wish) -> dict[str, object]:
     figure = to_png(estimator_planes(estimators.points(rows)))
     written = [
         _written(folder / "estimators.png", figure),
-        _written(folder / "estimators.csv", estimators.to_csv(rows).encode()),
+        _written(folder / "estimators.csv", to_csv(rows).encode()),
         _written(folder / "estimators.md", text.encode()),
         *(folder / f"seed-{study.seed}.json" for study in plan),
     ]
@@ -122,6 +145,51 @@ def _gradient_estimators(wish: Wish) -> dict[str, object]:
     }
 
 
+def _experiment(wish: Wish, experiment: "Experiment") -> dict[str, object]:
+    """Runs an experiment; its page, data and figures beside the folder of its result files."""
+    from semivae.paper.experiments import Ended, to_csv
+    from semivae.plots import to_png
+
+    folder = wish.out / wish.named(experiment.name)
+    plan = experiment.plan(wish.seeds, wish.quick)
+    results = _executed(wish, {run.request: run.title for run in plan}, folder / "runs")
+    ended = [Ended(run, results[run.request]) for run in plan]
+    readings = experiment.readings(ended)
+    text = experiment.page(ended, wish.quick)
+    written = [
+        _written(folder / f"{experiment.name}.md", text.encode()),
+        _written(folder / f"{experiment.name}.csv", to_csv(readings).encode()),
+        *(
+            _written(folder / f"{name}.png", to_png(figure))
+            for name, figure in experiment.figures(readings).items()
+        ),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "runs": [asdict(result) for result in results.values()],
+        "readings": [asdict(reading) for reading in readings],
+    }
+
+
+def _classifier_entropy(wish: Wish) -> dict[str, object]:
+    from semivae.paper.classifier_entropy import EXPERIMENT
+
+    return _experiment(wish, EXPERIMENT)
+
+
+def _learning_from_labels(wish: Wish) -> dict[str, object]:
+    from semivae.paper.learning_from_labels import EXPERIMENT
+
+    return _experiment(wish, EXPERIMENT)
+
+
+def _ablation(wish: Wish) -> dict[str, object]:
+    from semivae.paper.ablation import EXPERIMENT
+
+    return _experiment(wish, EXPERIMENT)
+
+
 def _label_counts(wish: Wish) -> dict[str, object]:
     from functools import partial
 
@@ -131,7 +199,7 @@ def _label_counts(wish: Wish) -> dict[str, object]:
     from semivae.paper.runs import in_parallel
     from semivae.plots import to_png
 
-    folder = wish.out / ("label-counts-quick" if wish.quick else "label-counts")
+    folder = wish.out / wish.named("label-counts")
     results = folder / "runs"
     results.mkdir(parents=True, exist_ok=True)
     plan = label_counts.planned(wish.seeds, wish.quick)
@@ -166,9 +234,12 @@ def _label_counts(wish: Wish) -> dict[str, object]:
 
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "architecture": _architecture,
-    "gradient-estimators": _gradient_estimators,
     "results-table": _results_table,
     "label-counts": _label_counts,
+    "gradient-estimators": _gradient_estimators,
+    "classifier-entropy": _classifier_entropy,
+    "learning-from-labels": _learning_from_labels,
+    "ablation": _ablation,
 }
 """What can be reproduced, in the order of `all`."""
 

@@ -7,14 +7,12 @@ weights apart: a rule may be unbiased for one and not for the other.
 """
 
 import copy
-import csv
-import io
 import json
 import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -374,12 +372,3 @@ def points(rows: Sequence[Measured]) -> list[EstimatorPoint]:
         )
         for row in over_seeds(rows)
     ]
-
-
-def to_csv(rows: Sequence[Measured]) -> str:
-    """Every measurement of every seed, a line each."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [part.name for part in fields(Measured)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()

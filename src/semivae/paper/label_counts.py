@@ -229,7 +229,7 @@ def readings(ended: Sequence[Ended]) -> list[Reading]:
 def figure(ended: Sequence[Ended]) -> "Figure":
     """Accuracy against the number of labels, a panel per data set."""
     shown = [reading for reading in readings(ended) if reading.measure == ACCURACY]
-    return panels(shown, TITLE, "labels")
+    return panels(shown, TITLE, "labels", share_y=False)
 
 
 def page(ended: Sequence[Ended], seeds: int, quick: bool) -> str:
