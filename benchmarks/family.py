@@ -96,7 +96,7 @@ def run(row: Row, seed: int, data_dir: Path | None) -> None:
     first = None
     if request.recipe == M1M2_REQUEST.recipe:
         first = partial(shared_first_stage, request, RESULTS, data_dir)
-    result = execute(request, RESULTS, data_dir, Hooks(), first)
+    result = execute(request, RESULTS, data_dir, Hooks(), first_stage=first)
     minutes = result.summary["train_seconds"] / 60
     print(f"{row.name}, seed {seed}: {result.accuracy:.2f} % in {minutes:.0f} min", flush=True)
 

@@ -227,7 +227,7 @@ def test_a_gaussian_can_be_chosen_and_its_sigma_set() -> None:
     [
         ("colour", "red", ["there is no 'colour' here, only network, family", "baseline"]),
         ("objective.delta", "1", ["there is no 'delta' here", "alpha, beta, gamma, epsilon"]),
-        ("objective", "vae", ["objective=vae: choose one of equation_8, kingma_2014"]),
+        ("objective", "vae", ["objective=vae: choose one of equation_8, labeled_elbo"]),
         ("labels", "guess", ["labels=guess: choose one of enumerated, pruned, relaxed"]),
         ("likelihood", "poisson", ["choose one of bernoulli, binarized, gaussian"]),
         ("objective.weighting", "x", ["choose one of balanced, dataset, sums"]),

@@ -1,11 +1,12 @@
-"""generation.py: samples of a class and analogies, for images and tables, in both families."""
+"""generation.py: samples of a class, reconstructions, analogies and traversals, for images and
+tables, in both families."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from semivae.diagnostics.encodings import encode_set
-from semivae.generation import analogies, sample_class
+from semivae.generation import analogies, reconstructions, sample_class, traversals
 from semivae.labels import one_pair_each
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, Network, PaperCNN
@@ -96,6 +97,39 @@ def test_analogies_decode_the_mean_of_each_row_in_every_class(
     assert not torch.equal(found[:, 0], found[:, 1])
 
 
+@CASES
+@FAMILIES
+def test_a_reconstruction_is_the_analogy_in_the_likeliest_class(
+    network: Network, event: tuple[int, ...], likelihood: Spec, family: Family
+) -> None:
+    model = build(network, event, likelihood, family)
+    x = torch.rand((20, *event), generator=source())
+    with torch.no_grad():  # around their mean, logits have several classes that are likeliest
+        logits = model.classifier(model.features(x))
+        model.classifier.bias.sub_(logits.mean(0))
+    likeliest = encode_set(model, [x]).log_q.argmax(1)
+    assert len(likeliest.unique()) > 1
+    expected = analogies(model, x)[torch.arange(20), likeliest]
+    torch.testing.assert_close(reconstructions(model, x), expected, atol=1e-6, rtol=1e-5)
+
+
+@FAMILIES
+def test_a_traversal_moves_one_dimension_in_deviations_of_its_prior(family: Family) -> None:
+    model = build(MLP(hidden=8, latent=3), (5,), Gaussian(1.0), family)
+    values = torch.tensor([-2.0, 0.0, 1.0])
+    found = traversals(model, 1, [2, 0], values)
+    assert found.shape == (2, 3, 5)
+    label = torch.tensor([[0.0, 1.0, 0.0]])
+    with torch.inference_mode():
+        for line, dimension in enumerate((2, 0)):
+            for place, value in enumerate(values):
+                z = torch.zeros(1, 3)
+                z[0, dimension] = value
+                expected = model.decode(z, label)[0]
+                torch.testing.assert_close(found[line, place], expected)
+    assert torch.equal(found[0, 1], found[1, 1])  # both are the prior's mean
+
+
 def test_eval_mode_inside_and_each_module_s_mode_after() -> None:
     model = build(MLP(hidden=8, latent=2), (5,), Gaussian(1.0), Factorized())
     model.trunk = nn.Sequential(nn.BatchNorm1d(5), nn.Dropout(0.5), model.trunk)
@@ -106,6 +140,8 @@ def test_eval_mode_inside_and_each_module_s_mode_after() -> None:
     alone = torch.cat([analogies(model, row) for row in x.split(1)])
     torch.testing.assert_close(analogies(model, x), alone)
     sample_class(model, torch.tensor([1]), source())
+    reconstructions(model, x)
+    traversals(model, 0, [1], torch.zeros(1))
     assert [module.training for module in model.modules()] == modes
     assert model.trunk[0].num_batches_tracked == 0
     assert not analogies(model, x).requires_grad

@@ -53,6 +53,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "fitting",
                 "measures",
                 "paper",
+                "pictures",
                 "probing",
                 "recipes",
                 "rundir",

@@ -8,13 +8,14 @@ from math import isnan, sqrt
 import matplotlib.figure
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 from PIL import Image
 
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import Reliability
-from semivae.plots import EstimatorPoint, ResultRow
+from semivae.plots import Dots, EstimatorPoint, ResultRow, Sheet
 
 
 def texts(figure: matplotlib.figure.Figure) -> list[str]:
@@ -141,10 +142,10 @@ def test_reliability_says_by_how_much_confidence_exceeds_accuracy():
     drawn(figure)
 
 
-def test_sample_sheet_puts_each_class_in_its_row():
+def test_a_sheet_puts_each_row_under_its_name():
     images = np.zeros((2, 3, 1, 4, 4))
     images[1] = 1.5  # clipped to white
-    figure = plots.sample_sheet(images, ["dark", "light"])
+    figure = plots.image_sheet(Sheet("Two", images, ["dark", "light"]))
     ax = figure.axes[0]
     sheet = ax.images[0].get_array()
     assert sheet.shape == (2 * 4 + 1, 3 * 4 + 2, 3)
@@ -153,31 +154,68 @@ def test_sample_sheet_puts_each_class_in_its_row():
     assert (sheet[4] == 1).all()  # the gap
     assert [t.get_text() for t in ax.get_yticklabels()] == ["dark", "light"]
     np.testing.assert_allclose(ax.get_yticks(), [1.5, 6.5])
+    assert figure.get_suptitle() == "Two" and len(ax.get_xticks()) == 0
 
 
-def test_sample_sheet_keeps_colours_and_the_place_of_each_pixel():
+def test_a_sheet_keeps_colours_and_the_place_of_each_pixel():
     images = np.random.default_rng(0).random((2, 2, 3, 5, 6))
-    sheet = plots.sample_sheet(images, ["a", "b"]).axes[0].images[0].get_array()
+    sheet = plots.image_sheet(Sheet("", images, ["a", "b"])).axes[0].images[0].get_array()
     np.testing.assert_array_equal(sheet[6:11, 7:13], images[1, 1].transpose(1, 2, 0))
+    close = plots.tiles(images, gap=0)
+    np.testing.assert_array_equal(close[5:10, 6:12], images[1, 1].transpose(1, 2, 0))
 
 
-def test_sample_sheet_of_a_hundred_classes_draws():
+def test_a_sheet_of_a_hundred_classes_draws():
     names = [f"aquarium fish {i}" for i in range(100)]
-    assert drawn(plots.sample_sheet(np.full((100, 8, 3, 8, 8), 0.5), names)).shape[0] > 1000
+    sheet = Sheet("Fish", np.full((100, 8, 3, 8, 8), 0.5), names)
+    assert drawn(plots.image_sheet(sheet)).shape[0] > 1000
+
+
+def test_sheets_stand_side_by_side_under_their_own_titles():
+    images = np.zeros((3, 4, 1, 6, 6))
+    left = Sheet("M2", images, ["a", "b", "c"], ["one", "two", "three", "four"])
+    right = Sheet("Other", images[:2], ["d", "e"])
+    figure = plots.image_sheets("Both", [left, right])
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["M2", "Other"]
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == list(left.columns)
+    np.testing.assert_allclose(figure.axes[0].get_xticks(), 2.5 + 7 * np.arange(4))
+    drawn(figure)
+
+
+def test_dots_show_each_seed_its_mean_and_the_reference():
+    panels = [
+        Dots("with", {"M2": [1.0, 3.0], "Other": [2.0]}, 2.5),
+        Dots("without", {"M2": [], "Other": [4.0]}, None),
+    ]
+    figure = plots.dots("Measures", panels)
+    left, right = figure.axes
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["with", "without"]
+    marks = [part for part in left.collections if isinstance(part, PathCollection)]
+    seeds = [mark.get_offsets().tolist() for mark in marks]
+    assert seeds == [[[0, 1], [0, 3]], [[1, 2]]]
+    (bar,) = left.containers
+    (low, high) = bar.lines[2][0].get_segments()[0][:, 1]
+    assert (low, high) == (1.0, 3.0)  # 2 and its standard error, sqrt(2) / sqrt(2)
+    assert [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == "--"] == [2.5]
+    assert not right.containers
+    drawn(figure)
+    with pytest.raises(InputError, match="no measures"):
+        plots.dots("Nothing", [])
 
 
 @pytest.mark.parametrize(
-    ("images", "message"),
+    ("images", "columns", "message"),
     [
-        (np.zeros((1, 1, 2, 4, 4)), "2 channels"),
-        (np.full((1, 1, 1, 4, 4), np.nan), "not finite"),
-        (np.zeros((1, 0, 1, 4, 4)), "empty"),
-        (np.zeros((2, 1, 1, 4, 4)), "1 class names for 2"),
+        (np.zeros((1, 1, 2, 4, 4)), (), "2 channels"),
+        (np.full((1, 1, 1, 4, 4), np.nan), (), "not finite"),
+        (np.zeros((1, 0, 1, 4, 4)), (), "empty"),
+        (np.zeros((2, 1, 1, 4, 4)), (), "1 names of rows and 0 of columns for 2 x 1"),
+        (np.zeros((1, 1, 1, 4, 4)), ("x", "y"), "1 names of rows and 2 of columns for 1 x 1"),
     ],
 )
-def test_sample_sheet_refuses_what_is_no_image(images, message):
+def test_a_sheet_refuses_what_is_no_image_and_has_no_name(images, columns, message):
     with pytest.raises(InputError, match=message):
-        plots.sample_sheet(images, ["a"])
+        Sheet("", images, ["a"], columns)
 
 
 def test_result_row_mean_and_standard_error_by_hand():

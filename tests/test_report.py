@@ -11,7 +11,7 @@ from semivae import report
 from semivae.errors import InputError
 from semivae.evaluation import classification_report
 from semivae.measures import Group, Measure
-from semivae.plots import ResultRow
+from semivae.plots import ResultRow, Sheet
 from semivae.report import RunReport, Source
 
 # 20 test rows, 18 right: rows 0 to 9 are of class 0, and two of them are taken for class 1.
@@ -43,7 +43,7 @@ RUN = RunReport(
         {"epoch": 1, "step": 9, "loss": 3.0, "labeled/elbo": -2.0},
         {"epoch": 2, "step": 18, "loss": 2.0},
     ],
-    samples=np.full((2, 3, 1, 8, 8), 0.5),
+    sheets=[Sheet("Drawn from the model", np.full((2, 3, 1, 8, 8), 0.5), ("cat", "dog"))],
     config={"objective": {"alpha": 50.0, "views": None}, "hidden": (500, 400)},
     warnings=["Fewer than 5 labels per class."],
 )
@@ -182,10 +182,10 @@ def test_page_without_a_test_set_says_so_and_claims_nothing():
 
 
 def test_page_without_samples_history_commit_or_warnings_says_so():
-    bare = replace(RUN, samples=None, history=[], commit=None, warnings=[])
+    bare = replace(RUN, sheets=[], history=[], commit=None, warnings=[])
     page = report.render_run_report(bare)
     said = text(page)
-    assert "No class-conditional images were drawn" in said
+    assert "No pictures were drawn" in said
     assert "No epoch was logged." in said
     assert "unknown: not run from a git checkout" in said
     assert 'class="warnings"' not in page

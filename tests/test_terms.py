@@ -163,12 +163,12 @@ def test_a_baseline_follows_the_mean_over_all_rows_and_centres_the_next_step(
     def gradient(baseline: float) -> Tensor:
         state = state_at(**{name: torch.tensor(baseline, dtype=F64)})
         value = term(model, streams_of(model, unlabeled=x), state).value
-        (found,) = torch.autograd.grad(value.sum(), model.classifier[-1].bias)
+        (found,) = torch.autograd.grad(value.sum(), model.classifier.bias)
         return found
 
     streams = streams_of(model, unlabeled=x)
     draws = Sampled()(streams[UNLABELED].q_y.logits, None, streams.noise.of(UNLABELED))
-    (by_weight,) = torch.autograd.grad(draws.weight.sum(), model.classifier[-1].bias)
+    (by_weight,) = torch.autograd.grad(draws.weight.sum(), model.classifier.bias)
     torch.testing.assert_close(gradient(-5.0) - gradient(-4.0), by_weight)
 
 

@@ -15,7 +15,7 @@ from semivae.distributions import DiagonalGaussian, StandardGaussian, categorica
 from semivae.labels import LabelDraws
 from semivae.models.densities import DensityModel, Encoded
 from semivae.models.m2 import M2
-from semivae.models.networks import KingmaMLP
+from semivae.models.networks import MLP
 from semivae.models.specs import Family, LikelihoodSpec, M2Spec
 from semivae.noise import Noise
 from semivae.objectives import Objective
@@ -298,9 +298,9 @@ class Grid:
 def small_m2(
     family: Family, likelihood: LikelihoodSpec, event: tuple[int, ...] = (6,), classes: int = 4
 ) -> M2:
-    """A random float64 M2 of Kingma's MLPs, with a non-uniform prior."""
+    """A random float64 M2 of MLPs, with a non-uniform prior."""
     log_prior = torch.linspace(-0.6, 0.5, classes)
-    spec = M2Spec(KingmaMLP(hidden=7, latent=3), family, likelihood)
+    spec = M2Spec(MLP(hidden=7, latent=3), family, likelihood)
     return spec.build(event, log_prior, seed=1).double()
 
 

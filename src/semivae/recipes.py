@@ -241,7 +241,6 @@ def auto(facts: DataFacts) -> Recipe:
             epochs=_passes(4_600, rows) if many else min(200, _passes(660, rows)),
             optimizer=Adam(1e-3),
             learning_rate=OneCycle(),
-            bfloat16=image,
         ),
         baseline=_baseline(facts),
     )

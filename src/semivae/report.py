@@ -11,14 +11,12 @@ from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import jinja2
-import numpy as np
-from jaxtyping import Float
 
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport
 from semivae.measures import Group
-from semivae.plots import ResultRow
+from semivae.plots import ResultRow, Sheet
 
 if TYPE_CHECKING:
     from semivae.plots import Figure
@@ -54,7 +52,8 @@ class RunReport:
     """The same network on the labels alone, same test set; None if it was not trained."""
     history: Sequence[Mapping[str, object]]
     """The lines of metrics.jsonl."""
-    samples: Float[np.ndarray, "K n C H W"] | None
+    sheets: Sequence[Sheet]
+    """Pictures drawn from the model; empty: none were."""
     config: Mapping[str, object]
     warnings: Sequence[str] = ()
     diagnostics: Sequence[Group] = ()
@@ -183,8 +182,8 @@ def _picture(figure: "Figure") -> _Picture:
 
 
 def render_run_report(run: RunReport) -> str:
-    """The page of one run, `report.html`: result, warnings, labels, training, errors, samples."""
-    test, samples = run.test, run.samples
+    """The page of one run, `report.html`: result, warnings, labels, training, errors, pictures."""
+    test = run.test
     context = {
         "title": run.title,
         "created": run.created,
@@ -198,7 +197,7 @@ def render_run_report(run: RunReport) -> str:
         else None,
         "confusion": test and _picture(plots.confusion_matrix(test.confusion, run.classes)),
         "reliability": test and _picture(plots.reliability_diagram(test.reliability)),
-        "samples": None if samples is None else _picture(plots.sample_sheet(samples, run.classes)),
+        "sheets": [(sheet.title, _picture(plots.image_sheet(sheet))) for sheet in run.sheets],
     }
     return _render("report.html.j2", context)
 

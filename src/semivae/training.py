@@ -30,7 +30,7 @@ class Training:
     `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
     after each step of the last `average` of training (a fraction; 0: the last weights).
     `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
-    the trained model's q(y|x); losses and the heads stay in float32.
+    the trained model's q(y|x) of images; losses and the heads stay in float32.
     """
 
     epochs: int

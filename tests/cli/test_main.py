@@ -2,6 +2,7 @@
 
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,9 +18,17 @@ from running import Cli
 import semivae
 from semivae import runs
 from semivae.cli import main
-from semivae.paper import ablation, classifier_entropy, experiments, learning_from_labels
+from semivae.paper import (
+    ablation,
+    classifier_entropy,
+    experiments,
+    generation,
+    generation_page,
+    learning_from_labels,
+)
 from semivae.paper import gradient_estimators as estimators
 from semivae.paper.experiments import Experiment, Run
+from semivae.paper.generated import Effort
 from semivae.paper.label_counts import M1_SVM, M1M2, SPREADING, Cell
 from semivae.paper.sides import M2, OPTIMIZED, Side
 from semivae.runs import Request
@@ -122,7 +131,7 @@ def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None
     assert (ended.code, ended.out) == (2, "")
     pieces = (
         "architecture, results-table, label-counts, gradient-estimators, classifier-entropy, "
-        "learning-from-labels, ablation, or all"
+        "learning-from-labels, ablation, generation, or all"
     )
     assert f"choose from {pieces}" in ended.err
     assert not Path("runs").exists()
@@ -220,6 +229,47 @@ def test_the_results_table_is_printed_and_written(
     assert [run["request"]["data"] for run in again["runs"]] == ["digits", "digits"]
     assert set(again["verdicts"]) == {"MNIST"}
     assert "test set" in again["protocol"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_models_generate_is_printed_and_written_and_not_trained_again(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """The quick one on digits, smaller; the second time it is read from its files."""
+    whole = generation.plan(1, True)
+    settings = ("network=mlp", "network.hidden=8")
+    small = [
+        run._replace(request=replace(run.request, settings=settings, rows=200, epochs=1))
+        for run in whole
+    ]
+    monkeypatch.setattr("semivae.paper.generation.plan", lambda seeds, quick: small)
+    monkeypatch.setattr("semivae.paper.generation.QUICK", Effort(4, 6, 2, judge_epochs=1))
+    command = ("reproduce", "generation", "--quick", "--out", "here", "--jobs", str(jobs))
+    ended = cli(*command)
+    assert ended.code == 0
+    folder = Path("here/generation-quick")
+    page = (folder / "generation.md").read_text()
+    assert ended.out.startswith(page) and "one seed allows no verdict" in page
+    assert {path.name for path in folder.glob("*.png")} == {
+        "generation.png", "samples.png", "analogies.png", "traversals.png",
+    }  # fmt: skip
+    assert len((folder / "generation.csv").read_text().splitlines()) == 3
+    results = folder / "runs"
+    weights = list(results.rglob("*.safetensors"))
+    assert weights == [results / ".judge" / "model.safetensors"], "none of a run"
+    rows, found = generation.read(results)
+    assert generation_page.to_csv(rows) == (folder / "generation.csv").read_text()
+    assert [row.model for row in rows] == [M2, OPTIMIZED] and len(found) == 2
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("computed again")
+
+    shutil.rmtree(results / ".judge")
+    monkeypatch.setattr("semivae.runs.run", refuse)
+    monkeypatch.setattr("semivae.paper.judge.train_supervised", refuse)
+    again = cli("reproduce", "generation", "--quick", "--out", "here", "--json")
+    assert [row["model"] for row in again.json["generation"]["rows"]] == [M2, OPTIMIZED]
+    assert (folder / "generation.md").read_text() == page
 
 
 EXPERIMENTS: dict[str, Experiment] = {

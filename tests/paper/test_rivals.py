@@ -106,7 +106,7 @@ def test_a_run_from_a_shared_first_stage_is_the_run_in_one_piece(tmp_path: Path)
     def first() -> Path:
         return first_stage(M1M2_REQUEST, folder, None, Hooks())
 
-    result = execute(MORE_LABELS, folder, None, hooks, first)
+    result = execute(MORE_LABELS, folder, None, hooks, first_stage=first)
     assert hooks.epochs == 2, "M1 is not trained again"
     assert result.name == whole.name
     assert result.test == whole.test
@@ -114,7 +114,7 @@ def test_a_run_from_a_shared_first_stage_is_the_run_in_one_piece(tmp_path: Path)
     assert len(result.history) == BELOW + 2
     seconds = sum(line["seconds"] for line in result.history)
     assert result.summary["train_seconds"] > 0.9 * seconds, "M1's time counts"
-    assert text(execute(MORE_LABELS, folder, None, hooks, never)) == text(result)
+    assert text(execute(MORE_LABELS, folder, None, hooks, first_stage=never)) == text(result)
 
 
 def test_a_first_stage_is_trained_once_and_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_first_stage_of_another_m1_is_refused(tmp_path: Path, change: dict[str
         return first_stage(other, tmp_path, None, Hooks())
 
     with pytest.raises(ValueError, match="another M1, training or seed"):
-        execute(M1M2_REQUEST, tmp_path, None, Hooks(), first)
+        execute(M1M2_REQUEST, tmp_path, None, Hooks(), first_stage=first)
 
 
 def test_a_recipe_of_one_stage_has_no_first(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_rivals_of_one_request_have_files_of_their_own(tmp_path: Path) -> None:
     for name, classifier in (("logistic", Logistic()), ("svm", SupportVectors())):
         on_codes(name, classifier, M1M2_REQUEST, lambda: first, tmp_path, None)
     rivals.label_spreading("spreading", M1M2_REQUEST, tmp_path, None)
-    execute(M1M2_REQUEST, tmp_path, None, Hooks(), lambda: first)
+    execute(M1M2_REQUEST, tmp_path, None, Hooks(), first_stage=lambda: first)
     results = [load_result(path) for path in tmp_path.glob("*.json")]
     assert sorted(result.summary["recipe"] for result in results) == [
         "logistic", "m1m2", "spreading", "svm",

@@ -1,7 +1,7 @@
 """A finished (configuration, seed) is a file that is never trained again."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from semivae.paper.runs import (
     load_result,
     name_of,
 )
-from semivae.runs import Request, prepare
+from semivae.runs import Finished, Request, prepare
 from semivae.training import EpochLog, Snapshot
 
 REQUEST = Request(
@@ -215,6 +215,61 @@ def test_the_supervised_only_accuracy_is_in_percent() -> None:
     summary = {"supervised_only_accuracy": 0.5}
     result = RunResult("x", summary, {"accuracy": 0.75}, {}, {}, 1, None, {})
     assert (result.accuracy, result.supervised_only) == (75.0, 50.0)
+
+
+# --- examined ---
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Keeps the accuracy of a run, with so many digits."""
+
+    digits: int
+
+    def done(self, folder: Path) -> bool:
+        path = folder / "accuracy"
+        return path.exists() and len(path.read_text()) == 2 + self.digits
+
+    def __call__(self, finished: Finished, folder: Path) -> None:
+        assert finished.test is not None
+        (folder / "accuracy").write_text(f"{finished.test.accuracy:.{self.digits}f}")
+
+
+class Stopped(Noting):
+    """Is stopped before it has kept anything."""
+
+    def __call__(self, finished: Finished, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+
+def examined(results: Path, examination: Noting | None) -> tuple[RunResult, int]:
+    hooks = Counting()
+    return execute(REQUEST, results, None, hooks, examination), hooks.steps
+
+
+def test_an_examination_is_kept_beside_the_result_and_weights_are_not(tmp_path: Path) -> None:
+    result, steps = examined(tmp_path, Noting(3))
+    beside = tmp_path / result.name / "accuracy"
+    assert steps == 6 and beside.read_text() == f"{result.test['accuracy']:.3f}"
+    assert files(tmp_path) == [f"{result.name}.json", f"{result.name}/accuracy"]
+    assert [examined(tmp_path, of)[1] for of in (Noting(3), None)] == [0, 0]
+
+
+def test_a_run_is_trained_anew_for_what_was_not_kept_of_it(tmp_path: Path) -> None:
+    """A result without its examination, or with that of another effort."""
+    result, _ = run(REQUEST, tmp_path)
+    for digits in (3, 4):
+        again, steps = examined(tmp_path, Noting(digits))
+        assert steps == 6 and again.test == result.test
+        text = (tmp_path / result.name / "accuracy").read_text()
+        assert text == f"{result.test['accuracy']:.{digits}f}"
+
+
+def test_there_is_no_result_before_it_is_examined(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        examined(tmp_path, Stopped(3))
+    assert not list(tmp_path.glob("*.json"))
+    assert examined(tmp_path, Noting(3))[0].accuracy > 0
 
 
 # --- several ---

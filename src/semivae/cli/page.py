@@ -7,19 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from semivae import runs
 from semivae.assessment import QUICK, Assessment, assess, drawn_rows
 from semivae.config import to_plain
-from semivae.data.datasets import Arrays
 from semivae.data.splits import UNLABELED
-from semivae.fitting import Predictor
 from semivae.measures import groups
+from semivae.pictures import pictured
 from semivae.report import RunReport, percent, render_run_report
 from semivae.runs import Finished, Request
 
-SAMPLES_PER_CLASS = 8
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier
 
 
@@ -50,7 +47,7 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
         test=finished.test,
         supervised_only_accuracy=finished.supervised_only_accuracy,
         history=finished.history,
-        samples=samples(trained.predictor, prepared.arrays, prepared.request.seed),
+        sheets=list(pictured(finished).values()),
         config=to_plain(trained.recipe),
         warnings=warnings,
         diagnostics=groups(found),
@@ -99,14 +96,6 @@ def command(request: Request) -> str:
     words += [] if request.max_minutes is None else ["--max-minutes", f"{request.max_minutes:g}"]
     words += [] if request.baseline else ["--no-baseline"]
     return shlex.join(words)
-
-
-def samples(predictor: Predictor, arrays: Arrays, seed: int) -> Float[np.ndarray, "K n C H W"]:
-    """A few images of each class, drawn from the model, from 0 to 1."""
-    classes = len(arrays.classes)
-    x = predictor.sample(np.repeat(np.arange(classes), SAMPLES_PER_CLASS), seed)
-    images: np.ndarray = (x / arrays.pixel_max).clip(0, 1)
-    return images.reshape(classes, SAMPLES_PER_CLASS, *predictor.event)
 
 
 def alarms(finished: Finished) -> list[str]:

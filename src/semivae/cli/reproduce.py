@@ -17,7 +17,7 @@ from semivae.processes import launched
 
 if TYPE_CHECKING:
     from semivae.paper.experiments import Experiment
-    from semivae.paper.runs import RunResult
+    from semivae.paper.runs import Examination, RunResult
     from semivae.runs import Request
 
 
@@ -55,7 +55,10 @@ def _architecture(wish: Wish) -> dict[str, object]:
 
 
 def _executed(
-    wish: Wish, titles: Mapping["Request", str], results: Path
+    wish: Wish,
+    titles: Mapping["Request", str],
+    results: Path,
+    examination: "Examination | None" = None,
 ) -> dict["Request", "RunResult"]:
     """The result of every request, each run once or read from its file under `results`."""
     from semivae.cli.progress import display
@@ -70,10 +73,16 @@ def _executed(
                 results,
                 wish.data_dir,
                 lambda place: shown.training(titles[requests[place]]),
+                examination,
             )
         else:
             ended = execute_in_parallel(
-                requests, results, wish.data_dir, wish.jobs, shown.counting("runs")
+                requests,
+                results,
+                wish.data_dir,
+                wish.jobs,
+                shown.counting("runs"),
+                examination,
             )
         return dict(zip(requests, ended, strict=True))
 
@@ -232,6 +241,45 @@ def _label_counts(wish: Wish) -> dict[str, object]:
     }
 
 
+def _generation(wish: Wish) -> dict[str, object]:
+    from semivae.cli.progress import display
+    from semivae.data.datasets import load
+    from semivae.paper import generation, generation_page
+    from semivae.paper.judge import judge
+    from semivae.plots import to_png
+
+    folder = wish.out / wish.named("generation")
+    results = folder / "runs"
+    results.mkdir(parents=True, exist_ok=True)
+    plan = generation.plan(wish.seeds, wish.quick)
+    titles = {side.request: f"{side.model}, seed {side.request.seed}" for side in plan}
+    of = generation.examination(results, wish.quick)
+    if generation.missing(list(titles), results, of):  # before parallel runs all need it
+        with display() as shown:
+            arrays = load(plan[0].request.data, wish.data_dir)
+            judge(arrays, of.effort.judge_epochs, of.judge, shown.training("judge"))
+    found = list(_executed(wish, titles, results, of).values())
+    rows = [generation.row_of(s.model, r, results) for s, r in zip(plan, found, strict=True)]
+    text = generation_page.markdown(rows, found, wish.command("generation"), of.effort)
+    pictured = {row.model: results / run.name for row, run in zip(rows, found, strict=True)}
+    written = [
+        _written(folder / "generation.md", text.encode()),
+        _written(folder / "generation.csv", generation_page.to_csv(rows).encode()),
+        _written(folder / "generation.png", to_png(generation_page.figure(rows))),
+        *(
+            _written(folder / f"{name}.png", to_png(figure))
+            for name, figure in generation_page.pictures(pictured).items()
+        ),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "runs": [asdict(result) for result in found],
+        "rows": [asdict(row) for row in rows],
+        "verdict": generation.verdict(rows),
+    }
+
+
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "architecture": _architecture,
     "results-table": _results_table,
@@ -240,6 +288,7 @@ PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "classifier-entropy": _classifier_entropy,
     "learning-from-labels": _learning_from_labels,
     "ablation": _ablation,
+    "generation": _generation,
 }
 """What can be reproduced, in the order of `all`."""
 

@@ -150,7 +150,7 @@ def _first(
 
 def _trained(cell: Cell, results: Path, data_dir: Path | None, hooks: Hooks) -> RunResult:
     first = _first(cell, results, data_dir, hooks)
-    return execute(cell.request, results, data_dir, hooks, first)
+    return execute(cell.request, results, data_dir, hooks, first_stage=first)
 
 
 def _on_codes(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from joblib import Parallel, delayed
@@ -133,25 +133,42 @@ def machine() -> dict[str, Any]:
     }
 
 
+@runtime_checkable
+class Examination(Protocol):
+    """What else is kept of a finished run, in a folder beside its result; weights are not.
+
+    A value that processes can send each other.
+    """
+
+    def done(self, folder: Path) -> bool:
+        """Whether the folder holds what this examination would write."""
+
+    def __call__(self, finished: runs.Finished, folder: Path) -> None:
+        """Examines the run; the folder is made, and may hold an earlier examination."""
+
+
 def execute(
     request: runs.Request,
     results: Path,
     data_dir: Path | None,
     hooks: Hooks,
+    examination: Examination | None = None,
     first_stage: Callable[[], Path] | None = None,
 ) -> RunResult:
     """The result of a run: from its file under `results` if it is there, else trained.
 
     An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
-    the results until it ends. `first_stage` gives a folder that `run_first_stage` has
-    filled, for a run that is started to go on from.
+    the results until it ends. What an examination keeps lies in a folder with the run's name; a
+    run whose result lacks it is trained anew. `first_stage` gives a folder that `run_first_stage`
+    has filled, for a run that is started to go on from.
     """
     commit = runs.commit()  # of what runs now, not of what the tree holds when it ends
     prepared = runs.prepare(request, data_dir)
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     plain = to_plain(prepared.recipe)
-    if (found := stored(path, plain)) is not None:
+    examined = examination is None or examination.done(results / name)
+    if examined and (found := stored(path, plain)) is not None:
         return found
     folder = results / ".partial" / name
     model, snapshot = None, None
@@ -171,6 +188,9 @@ def execute(
     finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
     if finished.test is None:
         raise InputError(f"{request.data} has no test set, so there is nothing to report")
+    if examination is not None:
+        (results / name).mkdir(exist_ok=True)
+        examination(finished, results / name)
     weights = finished.trained.predictor.model.parameters()
     result = RunResult(
         name=name,
@@ -202,11 +222,12 @@ def execute_all(
     results: Path,
     data_dir: Path | None,
     hooks: Callable[[int], Hooks],
+    examination: Examination | None = None,
 ) -> Iterator[RunResult]:
     """One run after another, each result as it ends; `hooks` is called with a run's place in the
     list before it is trained or read."""
     for place, request in enumerate(requests):
-        yield execute(request, results, data_dir, hooks(place))
+        yield execute(request, results, data_dir, hooks(place), examination)
 
 
 def execute_in_parallel(
@@ -215,11 +236,14 @@ def execute_in_parallel(
     data_dir: Path | None,
     jobs: int,
     on_run: Callable[[int, int], None],
+    examination: Examination | None = None,
 ) -> Iterator[RunResult]:
     """The same results with `jobs` runs at a time, each on its share of the cores; what a run
     would say on the way goes unsaid."""
     folder = results.resolve()
-    tasks = [partial(execute, request, folder, data_dir, Hooks()) for request in requests]
+    tasks = [
+        partial(execute, request, folder, data_dir, Hooks(), examination) for request in requests
+    ]
     return in_parallel(tasks, jobs, on_run)
 
 

@@ -5,7 +5,7 @@ imported when something is drawn. `to_png` turns a figure into bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from math import ceil, floor, isfinite, nan, sqrt
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -266,37 +266,120 @@ def reliability_diagram(reliability: ReliabilityBins) -> "matplotlib.figure.Figu
     return figure
 
 
-def sample_sheet(
-    images: Float[np.ndarray, "K n C H W"], classes: Sequence[str]
-) -> "matplotlib.figure.Figure":
-    """One row of images per class, its name at the left; C = 1 is grey, C = 3 colour.
+@dataclass(frozen=True)
+class Dots:
+    """One measure of several things, a value per seed, and what it is compared with if it is."""
+
+    title: str
+    values: Mapping[str, Sequence[float]]
+    reference: float | None
+
+
+def dots(title: str, panels: Sequence[Dots]) -> "matplotlib.figure.Figure":
+    """A panel per measure: each seed, the mean with its standard error, the reference dashed."""
+    if not panels:
+        raise InputError("no measures: give at least one")
+    figure = new_figure(2.8 * len(panels) + 0.8, 2.9, title)
+    (axes,) = figure.subplots(1, len(panels), squeeze=False)
+    for ax, panel in zip(axes, panels, strict=True):
+        tidy(ax)
+        ax.set_title(panel.title, loc="left", size=8.5, color=INK, parse_math=False, wrap=True)
+        if panel.reference is not None:
+            ax.axhline(panel.reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        for place, (color, found) in enumerate(
+            zip(cycle((BLUE, ORANGE, GREEN)), panel.values.values(), strict=False)
+        ):
+            ax.scatter([place] * len(found), found, 16, color, alpha=0.5, linewidths=0)
+            if len(found) > 1:
+                mean, error = np.mean(found), np.std(found, ddof=1) / sqrt(len(found))
+                ax.errorbar(place + 0.15, mean, error, fmt="_", color=color, capsize=3)
+        names = [short(name) for name in panel.values]
+        ax.set_xticks(range(len(names)), names, size=7.5, parse_math=False)
+        ax.set_xlim(-0.5, len(names) - 0.5)
+    return figure
+
+
+@dataclass(frozen=True, eq=False)  # eq: comparing arrays has no single truth value
+class Sheet:
+    """Images in named rows under a title; C = 1 is grey, C = 3 colour.
 
     Values are in [0, 1]; a decoder that is free to leave that range is shown clipped to it.
+    `columns` are names above the images, or none.
     """
-    n_classes, n, channels, height, width = images.shape
-    _check_classes(classes, n_classes)
-    if channels not in (1, 3):
-        raise InputError(f"images of {channels} channels: give 1 (grey) or 3 (colour)")
-    if not images.size or not np.isfinite(images).all():
-        raise InputError(f"images of shape {images.shape}, empty or not finite: give numbers")
+
+    title: str
+    images: Float[np.ndarray, "R n C H W"]
+    rows: Sequence[str]
+    columns: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        rows, columns, channels = self.images.shape[:3]
+        if channels not in (1, 3):
+            raise InputError(f"images of {channels} channels: give 1 (grey) or 3 (colour)")
+        if not self.images.size or not np.isfinite(self.images).all():
+            raise InputError(
+                f"images of shape {self.images.shape}, empty or not finite: give numbers"
+            )
+        if len(self.rows) != rows or len(self.columns) not in (0, columns):
+            raise InputError(
+                f"{len(self.rows)} names of rows and {len(self.columns)} of columns for "
+                f"{rows} x {columns} images: give one name each"
+            )
+
+
+def tiles(images: Float[np.ndarray, "R n C H W"], gap: int) -> Float[np.ndarray, "h w C"]:
+    """All images as one, `gap` white pixels between them."""
+    rows, n, channels, height, width = images.shape
+    cells = np.ones((rows, height + gap, n, width + gap, channels))
+    cells[:, :height, :, :width] = images.clip(0, 1).transpose(0, 3, 1, 4, 2)
+    sheet = cells.reshape(rows * (height + gap), n * (width + gap), channels)
+    return sheet[: sheet.shape[0] - gap, : sheet.shape[1] - gap]
+
+
+def image_sheet(sheet: Sheet) -> "matplotlib.figure.Figure":
+    """The sheet as a figure of its own."""
+    return image_sheets(sheet.title, [replace(sheet, title="")])
+
+
+def image_sheets(title: str, sheets: Sequence[Sheet]) -> "matplotlib.figure.Figure":
+    """Sheets side by side, each under its own title."""
+    # A tile's height: a sheet is no wider than a page.
+    inches = [min(0.62, 7.2 / len(s.images[0]), 40 / len(s.images)) for s in sheets]
+    widths = [
+        max(
+            high * sheet.images.shape[1] * sheet.images.shape[4] / sheet.images.shape[3]
+            + 0.095 * max(len(short(name)) for name in sheet.rows)
+            + 0.4,
+            4.2,
+        )
+        for high, sheet in zip(inches, sheets, strict=True)
+    ]
+    height = max(high * len(sheet.images) for high, sheet in zip(inches, sheets, strict=True))
+    figure = new_figure(sum(widths), height + 0.5, title)
+    (axes,) = figure.subplots(1, len(sheets), squeeze=False, width_ratios=widths)
+    for ax, high, sheet in zip(axes, inches, sheets, strict=True):
+        _sheet(ax, sheet, size=min(9.0, 60 * high))
+    return figure
+
+
+def _sheet(ax: "matplotlib.axes.Axes", sheet: Sheet, size: float) -> None:
+    rows, columns, channels, height, width = sheet.images.shape
     gap = max(1, height // 14)
-    tiles = np.ones((n_classes, height + gap, n, width + gap, channels))
-    tiles[:, :height, :, :width] = images.clip(0, 1).transpose(0, 3, 1, 4, 2)
-    sheet = tiles.reshape(n_classes * (height + gap), n * (width + gap), channels)[:-gap, :-gap]
-    inches = min(0.62, 7.2 / n, 40 / n_classes)  # a tile's height: the sheet stays a page wide
-    title = f"Drawn from the model: {n} images of each class"
-    names = [short(name) for name in classes]
-    sides = 0.095 * max(map(len, names)) + 0.4
-    across = max(inches * n * width / height + sides, 4.2)
-    figure = new_figure(across, inches * n_classes + 0.5, title)
-    ax = figure.subplots()
-    ax.imshow(sheet.repeat(3 // channels, axis=2), interpolation="nearest")
+    image = tiles(sheet.images, gap).repeat(3 // channels, axis=2)
+    ax.imshow(image, interpolation="nearest")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
+    ax.xaxis.tick_top()
     ax.set_xticks([])
-    centres = np.arange(n_classes) * (height + gap) + (height - 1) / 2
-    ax.set_yticks(centres, names, size=min(9.0, 60 * inches), color=INK, parse_math=False)
-    return figure
+    if sheet.columns:
+        across = np.arange(columns) * (width + gap) + (width - 1) / 2
+        ax.set_xticks(
+            across, [short(name, 8) for name in sheet.columns], size=size, parse_math=False
+        )
+    down = np.arange(rows) * (height + gap) + (height - 1) / 2
+    names = [short(name) for name in sheet.rows]
+    ax.set_yticks(down, names, size=size, color=INK, parse_math=False)
+    ax.set_title(sheet.title, loc="left", size=9, weight="bold", color=INK, parse_math=False)
 
 
 def estimator_planes(points: Sequence[EstimatorPoint]) -> "matplotlib.figure.Figure":

@@ -1,0 +1,184 @@
+"""What one trained model generates: measures beside those of real images, and pictures, kept in
+files beside the result of its run."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+
+from semivae.assessment import PAIRS, drawn_rows
+from semivae.config import to_plain
+from semivae.data.datasets import Arrays
+from semivae.diagnostics.evidence import evidence
+from semivae.evaluation import accuracy
+from semivae.files import write_bytes, write_text
+from semivae.fitting import Hooks, Predictor
+from semivae.noise import key
+from semivae.paper.judge import Judgement, diversity, judge, judged
+from semivae.pictures import pictured
+from semivae.plots import Sheet, tiles
+from semivae.recipes import Recipe
+from semivae.runs import Finished
+
+FILE = "generated.json"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: images of each class, and test rows for log p(x) with so many
+    importance samples of z; and for how many epochs the judge is trained."""
+
+    images: int
+    rows: int
+    samples: int
+    judge_epochs: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one model generates; shares of images, nats per example.
+
+    consistency: the share of samples that the judge takes for their class, real_consistency that
+    of as many test images; feature_distance and pixel_distance: the mean distance within classes
+    of samples, over that of these test images in the two `_diversity`; log_p_x, with its standard
+    error over rows. judge_accuracy: of the judge on the whole test set, in share.
+    """
+
+    likelihood: str
+    images: int
+    consistency: float
+    real_consistency: float
+    feature_distance: float
+    feature_diversity: float
+    pixel_distance: float
+    pixel_diversity: float
+    log_p_x: float
+    log_p_x_error: float
+    judge_accuracy: float
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The examination of a run: measures by the judge in a folder of its own, and pictures."""
+
+    effort: Effort
+    judge: Path
+
+    def done(self, folder: Path) -> bool:
+        """Whether the folder holds measures of this effort."""
+        path = folder / FILE
+        return path.exists() and json.loads(path.read_text())["effort"] == asdict(self.effort)
+
+    def __call__(self, finished: Finished, folder: Path) -> None:
+        """Measures, draws and writes."""
+        arrays = finished.prepared.arrays
+        by = judge(arrays, self.effort.judge_epochs, self.judge, Hooks())
+        seed = finished.prepared.request.seed
+        of = measured(
+            finished.trained.predictor, finished.trained.recipe, arrays, by, self.effort, seed
+        )
+        pictures = pictured(finished)
+        for name, sheet in pictures.items():
+            write_bytes(folder / f"{name}.png", _png(sheet))
+        facts = {
+            "effort": asdict(self.effort),
+            "measures": asdict(of),
+            "pictures": {name: _names(sheet) for name, sheet in pictures.items()},
+        }
+        write_text(folder / FILE, json.dumps(facts, indent=1) + "\n")
+
+
+def measured(
+    predictor: Predictor, recipe: Recipe, arrays: Arrays, by: Predictor, effort: Effort, seed: int
+) -> Generated:
+    """Every measure of a model of these data, which have a test set."""
+    x, y = arrays.x_test, arrays.y_test
+    assert x is not None and y is not None
+    classes = range(len(arrays.classes))
+    real = real_images(x, y, effort.images)
+    drawn = [
+        predictor.sample(np.full(len(real[k]), k), key(seed, "generation", k)).clip(
+            0, arrays.pixel_max
+        )
+        for k in classes
+    ]
+    ours, theirs = judged(by, drawn), judged(by, real)
+    rows = x[drawn_rows(len(x), effort.rows, seed=0)]  # the same for every run
+    chunks = [
+        chunk
+        for part in np.array_split(rows, -(-len(rows) * len(classes) // PAIRS))
+        for chunk in predictor.chunks(part)
+    ]
+    found = evidence(predictor.model, chunks, effort.samples, seed)
+    return Generated(
+        likelihood=likelihood_of(recipe),
+        images=len(real[0]),
+        log_p_x=found.mean,
+        log_p_x_error=found.standard_error,
+        judge_accuracy=accuracy(by.predict_proba(x), y),
+        **compared(ours, theirs),
+    )
+
+
+def compared(ours: Judgement, real: Judgement) -> dict[str, float]:
+    """The judgement of samples beside that of as many real images: fields of `Generated`."""
+    return {
+        "consistency": float(ours.consistency.mean()),
+        "real_consistency": float(real.consistency.mean()),
+        "feature_distance": float(ours.in_features.mean()),
+        "feature_diversity": diversity(ours.in_features, real.in_features),
+        "pixel_distance": float(ours.in_pixels.mean()),
+        "pixel_diversity": diversity(ours.in_pixels, real.in_pixels),
+    }
+
+
+def real_images(x: np.ndarray, y: Int[np.ndarray, " N"], most: int) -> list[np.ndarray]:
+    """As many images of every class, at most so many and those of the rarest class."""
+    count = min(most, int(np.bincount(y).min()))
+    return [x[np.flatnonzero(y == k)[:count]] for k in range(int(y.max()) + 1)]
+
+
+def likelihood_of(recipe: Recipe) -> str:
+    """The likelihood with its symbol: densities under different ones are not comparable."""
+    plain = to_plain(recipe)["likelihood"]
+    symbols = [f"{name} = {value:g}" for name, value in plain.items() if name != "kind"]
+    return ", ".join([plain["kind"], *symbols])
+
+
+def read(folder: Path) -> tuple[Generated, dict[str, Sheet]]:
+    """What `Generation` wrote."""
+    facts = json.loads((folder / FILE).read_text())
+    pictures = {
+        name: _sheet((folder / f"{name}.png").read_bytes(), names)
+        for name, names in facts["pictures"].items()
+    }
+    return Generated(**facts["measures"]), pictures
+
+
+def _png(sheet: Sheet) -> bytes:
+    """The images of a sheet side by side, a pixel of theirs a pixel: data and picture in one."""
+    pixels = np.rint(255 * tiles(sheet.images, gap=0)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _names(sheet: Sheet) -> dict[str, Any]:
+    shape = list(sheet.images.shape)
+    return {
+        "title": sheet.title, "shape": shape,
+        "rows": list(sheet.rows), "columns": list(sheet.columns),
+    }  # fmt: skip
+
+
+def _sheet(content: bytes, names: Mapping[str, Any]) -> Sheet:
+    rows, n, channels, height, width = names["shape"]
+    pixels = np.asarray(Image.open(io.BytesIO(content))).reshape(rows, height, n, width, channels)
+    images: Float[np.ndarray, "R n C H W"] = pixels.transpose(0, 2, 4, 1, 3) / 255
+    return Sheet(names["title"], images, names["rows"], names["columns"])

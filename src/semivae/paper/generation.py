@@ -1,0 +1,163 @@
+"""Does Optimized-ELBO generate better than M2? Which runs are compared, in which measures, and by
+how much they differ."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from semivae.paper import generated
+from semivae.paper.generated import Effort, Generated, Generation
+from semivae.paper.runs import RunResult, load_result
+from semivae.paper.sides import M2, OPTIMIZED, Side, sides
+from semivae.runs import Request
+
+NAME = "generation"
+EFFORT = Effort(images=500, rows=1000, samples=100, judge_epochs=8)
+QUICK = Effort(images=40, rows=100, samples=20, judge_epochs=60)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one run generates, with its test accuracy (a share): a line of the data."""
+
+    model: str
+    seed: int
+    accuracy: float
+    generated: Generated
+
+
+def plan(seeds: int, quick: bool) -> list[Side]:
+    """M2 and Optimized-ELBO as the paper has them, on MNIST (`quick`: on digits), seed by seed."""
+    literal = {side.model: side for side in sides(quick=False) if side.data == "mnist"}
+    return [
+        side._replace(request=_request(side.request, seed, quick))
+        for seed in range(seeds)
+        for side in (literal[M2], literal[OPTIMIZED])
+    ]
+
+
+def _request(of: Request, seed: int, quick: bool) -> Request:
+    alone = replace(of, baseline=False, seed=seed)
+    return replace(alone, data="digits", labels=50, epochs=30) if quick else alone
+
+
+def examination(results: Path, quick: bool) -> Generation:
+    """What is measured of each run; the judge is kept in a hidden folder beside the results."""
+    return Generation(QUICK if quick else EFFORT, results.resolve() / ".judge")
+
+
+def missing(requests: Sequence[Request], results: Path, of: Generation) -> bool:
+    """Whether one of the runs has no result with its examination yet."""
+    found = (path for path in results.glob("*.json") if of.done(path.with_suffix("")))
+    asked = {load_result(path).asked for path in found}
+    return not asked.issuperset(requests)
+
+
+def read(results: Path) -> tuple[list[Row], list[RunResult]]:
+    """The rows and results whose files are there, seed by seed, without training."""
+    names = {"paper-m2": M2, "paper-optimized": OPTIMIZED}
+    found = [load_result(path) for path in results.glob("*.json")]
+    found.sort(key=lambda result: (result.asked.seed, result.asked.recipe))
+    return [row_of(names[result.asked.recipe], result, results) for result in found], found
+
+
+def row_of(model: str, result: RunResult, results: Path) -> Row:
+    """The row of a run from its files."""
+    measures, _ = generated.read(results / result.name)
+    return Row(model, result.asked.seed, result.accuracy / 100, measures)
+
+
+class Measure(NamedTuple):
+    """A column of the table: its value and that of as many real images, if they have one, how it
+    is printed, and what of it is better."""
+
+    title: str
+    value: Callable[[Generated], float]
+    real: Callable[[Generated], float] | None
+    digits: int
+    quality: Callable[[float], float]
+
+
+def measures(rows: Sequence[Row]) -> list[Measure]:
+    """Every column. log p(x) has one for each likelihood: under another it is another density."""
+    kinds = dict.fromkeys(row.generated.likelihood for row in rows)
+    return [
+        Measure(
+            "class consistency, %",
+            lambda of: 100 * of.consistency,
+            lambda of: 100 * of.real_consistency,
+            2,
+            _higher,
+        ),
+        Measure("diversity in features", lambda of: of.feature_diversity, _one, 3, _near_one),
+        Measure("diversity in pixels", lambda of: of.pixel_diversity, _one, 3, _near_one),
+        *(Measure(f"log p(x), nats: {of}", _log_p_x(of), None, 2, _higher) for of in kinds),
+    ]
+
+
+def _log_p_x(likelihood: str) -> Callable[[Generated], float]:
+    """log p(x) under this likelihood, nan for models with another."""
+    return lambda of: of.log_p_x if of.likelihood == likelihood else math.nan
+
+
+def _one(of: Generated) -> float:
+    return 1.0
+
+
+def _higher(value: float) -> float:
+    return value
+
+
+def _near_one(value: float) -> float:
+    return -abs(value - 1)
+
+
+def values(rows: Sequence[Row], model: str, measure: Measure) -> dict[int, float]:
+    """One measure of one model by seed, without those it is not defined for."""
+    found = {row.seed: measure.value(row.generated) for row in rows if row.model == model}
+    return {seed: value for seed, value in found.items() if not math.isnan(value)}
+
+
+class Gain(NamedTuple):
+    """By how much Optimized-ELBO's quality exceeds M2's: mean and standard error over paired
+    seeds (inf for one)."""
+
+    mean: float
+    error: float
+    seeds: int
+
+    @property
+    def verdict(self) -> str:
+        """In words; beyond two standard errors it is a difference."""
+        if self.seeds < 2:
+            return "one seed allows no verdict"
+        if abs(self.mean) <= 2 * self.error:
+            return "no clear difference"
+        return "better" if self.mean > 0 else "worse"
+
+
+def gain(rows: Sequence[Row], measure: Measure) -> Gain | None:
+    """The gain in quality on the seeds that both models have, if there are any."""
+    m2, optimized = (values(rows, model, measure) for model in (M2, OPTIMIZED))
+    gaps = [
+        measure.quality(optimized[seed]) - measure.quality(m2[seed])
+        for seed in sorted(m2.keys() & optimized.keys())
+    ]
+    if not gaps:
+        return None
+    return Gain(statistics.fmean(gaps), standard_error(gaps), len(gaps))
+
+
+def standard_error(of: Sequence[float]) -> float:
+    """Of the mean; inf for a single value."""
+    return statistics.stdev(of) / math.sqrt(len(of)) if len(of) > 1 else math.inf
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """A sentence on the claim from paired seeds, every measure named."""
+    gains = [(measure, gain(rows, measure)) for measure in measures(rows)]
+    parts = [f"{measure.title}: {found.verdict}" for measure, found in gains if found]
+    return f"Optimized-ELBO against M2: {'; '.join(parts)}." if parts else ""

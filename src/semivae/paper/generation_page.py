@@ -1,0 +1,156 @@
+"""The comparison of what M2 and Optimized-ELBO generate, as page, figures and data; nothing here
+trains."""
+
+import csv
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semivae.paper import generated
+from semivae.paper.generated import Effort, Generated
+from semivae.paper.generation import (
+    NAME,
+    Row,
+    gain,
+    measures,
+    standard_error,
+    values,
+    verdict,
+)
+from semivae.paper.runs import RunResult
+from semivae.paper.sides import LABELS_USED_TO_CHOOSE
+from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED
+from semivae.plots import Dots, dots, image_sheets
+
+if TYPE_CHECKING:
+    from semivae.plots import Figure
+
+CLAIM = (
+    'Optimized-ELBO is "to improve both generative and discriminative performance" (abstract). '
+    "Section 5 prints neither a number nor a picture of what the two models generate."
+)
+PICTURES: Mapping[str, str] = {
+    SAMPLED: "Samples of each class, z from its prior",
+    ANALOGIES: "A test image a row: as given (x), as decoded, and its z in every class",
+    TRAVERSED: "The dimensions of z that are used most, in standard deviations of the prior",
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The table in Markdown: a model a line, real images, and the gain in quality."""
+    columns = measures(rows)
+    lines = [["", *(column.title for column in columns), "test accuracy, %", "seeds"]]
+    lines.append(["---", *["---:"] * (len(columns) + 2)])
+    for model in dict.fromkeys(row.model for row in rows):
+        here = [row for row in rows if row.model == model]
+        cells = [_spread(list(values(rows, model, c).values()), c.digits) for c in columns]
+        accuracies = _spread([100 * row.accuracy for row in here], 2)
+        lines.append([model, *cells, accuracies, str(len(here))])
+    real = [
+        f"{column.real(rows[0].generated):.{column.digits}f}" if column.real else "–"
+        for column in columns
+    ]
+    lines.append(["real test images", *real, "–", "–"])
+    gains = []
+    for column in columns:
+        found = gain(rows, column)
+        error = f" ± {found.error:.{column.digits}f}" if found and found.seeds > 1 else ""
+        gains.append(f"{found.mean:+.{column.digits}f}{error}" if found else "–")
+    lines.append(["gain in quality over M2", *gains, "–", "–"])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of: Effort) -> str:
+    """The page: the claim, the numbers, how they were taken, the pictures."""
+    first, some = rows[0].generated, results[0]
+    links = "".join(f"\n![{title}]({name}.png)\n" for name, title in PICTURES.items())
+    facts = {
+        "class consistency": (
+            f"the share of samples that the judge takes for the class they were asked for, "
+            f"{first.images} of each class, z from its prior, the mean of p(x|z, y)"
+        ),
+        "diversity": (
+            "the mean Euclidean distance between two images of a class, over that of as many "
+            "test images, in the judge's last hidden layer and in pixels; 1 as diverse as "
+            "the data, 0 one image per class. Samples are means of p(x|z, y), without its noise, "
+            "and an image of a wrong class adds to it"
+        ),
+        "log p(x)": (
+            f"importance-weighted, {of.samples} samples of z, exact in y, on {of.rows:,} test "
+            "rows, the same for every run: a lower bound in expectation. Each likelihood has a "
+            "column of its own, as densities under two of them cannot be compared"
+        ),
+        "gain in quality": (
+            "of consistency and log p(x) the difference, of diversity that of its distance "
+            "from 1, over paired seeds"
+        ),
+        "pictures": f"of the models of seed {rows[-1].seed}",
+        "judge": (
+            f"a CNN trained on all labeled training rows of {some.request['data']}, on purpose: "
+            f"it judges and teaches nothing; {100 * first.judge_accuracy:.2f} % of all test "
+            f"rows right, {100 * first.real_consistency:.2f} % of the test images compared with"
+        ),
+        "labels": f"{some.summary['n_labeled']:,}, balanced over classes, drawn by seed",
+        "labels used to choose": (
+            f"{LABELS_USED_TO_CHOOSE['mnist']:,} of MNIST, for the symbols that the paper does "
+            "not state; none here"
+        ),
+        "epochs": f"{some.summary['epochs']}, network of sections 2.10 and 2.11, no augmentation",
+        "minutes per run": (
+            f"{statistics.fmean(r.summary['train_seconds'] for r in results) / 60:.1f} of "
+            "training on average"
+        ),
+        "command": command,
+        "commits": ", ".join(sorted({str(result.commit) for result in results})),
+    }
+    return (
+        f"# Generation\n\nThe paper: {CLAIM}\n\n{verdict(rows)}\n\n{table(rows)}\n"
+        f"Means over seeds ± standard error.\n\n![The measures]({NAME}.png)\n{links}\n"
+        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+    )
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """A line per run with every measure."""
+    text = io.StringIO()
+    names = ["model", "seed", "accuracy", *(part.name for part in fields(Generated))]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        plain = asdict(row)
+        writer.writerow(plain.pop("generated") | plain)
+    return text.getvalue()
+
+
+def figure(rows: Sequence[Row]) -> "Figure":
+    """Every measure of every seed, beside that of real images."""
+    panels = [
+        Dots(
+            measure.title,
+            {row.model: list(values(rows, row.model, measure).values()) for row in rows},
+            measure.real(rows[0].generated) if measure.real else None,
+        )
+        for measure in measures(rows)
+    ]
+    return dots("What the models generate, beside real test images", panels)
+
+
+def pictures(folders: Mapping[str, Path]) -> dict[str, "Figure"]:
+    """Each picture, by its name, of one run of each model (the folder of its files) side by
+    side."""
+    kept = {model: generated.read(folder)[1] for model, folder in folders.items()}
+    return {
+        name: image_sheets(title, [replace(kept[model][name], title=model) for model in kept])
+        for name, title in PICTURES.items()
+    }
+
+
+def _spread(of: Sequence[float], digits: int) -> str:
+    """Mean and standard error over seeds as a cell."""
+    if not of:
+        return "–"
+    error = f" ± {standard_error(of):.{digits}f}" if len(of) > 1 else ""
+    return f"{statistics.fmean(of):.{digits}f}{error}"
