@@ -135,7 +135,7 @@ def test_a_row_says_target_verdict_and_curve() -> None:
         "| 51.0, 51.0, 61.0, 81.0 | 2,100 |"
     ) in page
     assert "| M1+M2 | Kingma's | 100 | – | 96.67; 97.20 | 97.50 ± 0.50 | 2 | – |" in page
-    assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = -10, gamma = 10, epsilon = 0.001;" in page
+    assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = 10, gamma = 10, epsilon = 0.001;" in page
     assert "| kingma_2014; pruned y; Adam 0.001 one-cycle |" in page
 
 

@@ -81,7 +81,7 @@ def planned(seeds: int, quick: bool) -> list[Cell]:
 def _with_m1(data: str, counts: Sequence[int], seed: int, quick: bool) -> list[Cell]:
     settings = M1_SETTINGS.get(data, ())
     if quick:
-        settings = (*settings, f"pretraining.epochs={QUICK_EPOCHS}")
+        settings = (*settings, "pretraining.epochs=30")
     base = Request(
         data,
         recipe="m1m2",

@@ -80,8 +80,9 @@ def panels(
     looks = dict(zip(names, cycle(styles), strict=False))
     width = 2.9 if len(columns) <= 3 else 2.1
     figure = new_figure(width * len(columns) + 1.0, 2.2 * len(measures) + 1.0, title)
-    sharey = "row" if share_y else "none"
-    grid = figure.subplots(len(measures), len(columns), squeeze=False, sharey=sharey)
+    grid = figure.subplots(
+        len(measures), len(columns), squeeze=False, sharey="row" if share_y else "none"
+    )
     for (i, j), ax in np.ndenumerate(grid):
         measure, panel = measures[i], columns[j]
         tidy(ax, xlabel if measure == measures[-1] else "", "" if j else measure)
