@@ -34,6 +34,7 @@ from semivae.recipes import Recipe
 RESULTS = Path(__file__).parent / "results" / "choice"
 SPLIT, LABELS = 100, 1000
 Settings = tuple[str, ...]
+Run = Callable[[TrainingSet, Recipe, int, Hooks], Trained]
 
 
 class Side(NamedTuple):
@@ -43,7 +44,7 @@ class Side(NamedTuple):
     recipe: str
     objective: str | None
     grid: list[Settings]
-    run: Callable[[TrainingSet, Recipe, int, Hooks], Trained] = train
+    run: Run = train
 
 
 class Plan(NamedTuple):
@@ -151,8 +152,13 @@ def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> 
         epochs=plan.epochs,
         baseline=False,
     )
+    return scored(request, side.run, data_dir)
+
+
+def scored(request: runs.Request, run: Run, data_dir: Path | None) -> dict[str, object]:
+    """Trains what is asked and scores it on its validation rows, in percent."""
     prepared = runs.prepare(request, data_dir)
-    trained = side.run(prepared.training_set, prepared.recipe, request.seed, Hooks())
+    trained = run(prepared.training_set, prepared.recipe, request.seed, Hooks())
     rows = prepared.split.validation
     probs = trained.predictor.predict_proba(prepared.arrays.x[rows])
     return {

@@ -82,7 +82,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "PIL": ANYWHERE,
     "accelerate": frozenset({"training"}),
     "sklearn": frozenset(
-        {"data", "diagnostics", "evaluation", "estimators", "facade", "transformers"}
+        {"data", "diagnostics", "evaluation", "estimators", "facade", "paper", "transformers"}
     ),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),

@@ -76,6 +76,29 @@ def test_a_logarithmic_measure_leaves_out_zeros() -> None:
     drawn(figure)
 
 
+def test_panels_may_have_axes_of_their_own() -> None:
+    far = [*curve("a", "M2", "percent", 0, 90.0, 95.0), *curve("b", "M2", "percent", 0, 1.0, 2.0)]
+    first, second = panels(far, "title", "labels").axes
+    assert first.get_ylim() == second.get_ylim()
+    first, second = panels(far, "title", "labels", share_y=False).axes
+    assert first.get_ylim()[0] > second.get_ylim()[1]
+
+
+def test_a_level_of_thousands_is_written_out() -> None:
+    readings = [Reading("a", "M2", x, "nats", 0, 1.0) for x in (0.125, 600.0, 1000.0, 30_000.0)]
+    (ax,) = panels(readings, "title", "labels").axes
+    texts = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert texts == ["0.125", "600", "1,000", "30,000"]
+
+
+def test_the_legend_of_one_panel_lies_within_the_figure() -> None:
+    readings = [r for i in range(7) for r in curve("a", f"a line, {i}, long", "nats", 0, 1.0)]
+    figure = panels(readings, "title", "labels")
+    drawn(figure)
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
 def test_a_map_has_a_row_per_line_and_a_column_per_level() -> None:
     readings = [reading for reading in TWO_SEEDS if reading.panel == "a"]
     readings += curve("a", "M2", "percent", 0, 90.0)

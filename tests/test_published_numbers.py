@@ -4,12 +4,13 @@ import statistics
 from pathlib import Path
 
 import pytest
-from benchmarks import tables
+from benchmarks import family, family_table, tables
 
 from semivae.paper import (
     ablation,
     classifier_entropy,
     gradient_estimators,
+    label_counts,
     learning_from_labels,
 )
 from semivae.paper.experiments import Experiment, to_csv
@@ -100,3 +101,26 @@ def test_the_page_on_performance_prints_the_tables_of_the_result_files() -> None
     for name in tables.SECTIONS:
         assert page.count(f"<!-- {name} -->") == page.count(f"<!-- end of {name} -->") == 1
     assert tables.rendered(page) == page
+
+
+def test_the_table_over_label_counts_is_that_of_its_files() -> None:
+    """Page and files, or neither."""
+    folder = ROOT / "benchmarks" / "results" / label_counts.NAME
+    ended = label_counts.read(folder / "runs")
+    page = folder / f"{label_counts.NAME}.md"
+    assert page.exists() == bool(ended)
+    if ended:
+        seeds = 1 + max(cell.request.seed for cell, _ in ended)
+        assert label_counts.page(ended, seeds, quick=False) == page.read_text(encoding="utf-8")
+        readings = to_csv(label_counts.readings(ended))
+        assert page.with_suffix(".csv").read_text(encoding="utf-8") == readings
+
+
+def test_the_table_of_the_family_is_that_of_its_files() -> None:
+    """Page and files, or neither."""
+    told, page = family.told(family.RESULTS), family.RESULTS / f"{family_table.NAME}.md"
+    assert page.exists() == bool(told)
+    if told:
+        assert family_table.markdown(told) == page.read_text(encoding="utf-8")
+        curves = to_csv(family_table.readings(told))
+        assert page.with_suffix(".csv").read_text(encoding="utf-8") == curves

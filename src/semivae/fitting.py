@@ -206,21 +206,33 @@ def train(
     started = time.monotonic()
     model = model or new_model(data.facts, recipe, seed)
     history: list[EpochLog] = []
-    own_steps = _steps(data, recipe.training)
-    place = Place(0, 0, own_steps, "")
-    if recipe.pretraining is not None:
-        first = first_stage(data, recipe, model, seed)
-        epochs, steps = recipe.pretraining.epochs, _steps(first.data, recipe.pretraining)
-        place = Place(epochs, steps, steps + own_steps, "")
-        if resume is None or resume.epoch <= epochs:
-            begin = Place(0, 0, steps + own_steps, "m1/")
-            history += _fit(first, model, hooks, begin, resume)
-            resume = None
-        else:
-            resume = resume._replace(epoch=resume.epoch - epochs)
+    before = recipe.pretraining.epochs if recipe.pretraining else 0
+    if before and (resume is None or resume.epoch <= before):
+        history, resume = pretrain(data, recipe, seed, hooks, model, resume), None
+    elif resume is not None:
+        resume = resume._replace(epoch=resume.epoch - before)
+    steps = _first_steps(data, recipe)
+    place = Place(before, steps, steps + _steps(data, recipe.training), "")
     stage = main_stage(data, recipe, model, seed)
     history += _fit(stage, model, hooks, place, resume)
     return _trained(data, recipe, stage, model, history, time.monotonic() - started)
+
+
+def pretrain(
+    data: TrainingSet,
+    recipe: Recipe,
+    seed: int,
+    hooks: Hooks,
+    model: DeepGenerativeModel,
+    resume: Snapshot | None = None,
+) -> list[EpochLog]:
+    """The first stage of `train` alone: from its last snapshot `train` goes on with the second.
+
+    It reads no label, so that one of them may begin the runs of any number of labels.
+    """
+    first = first_stage(data, recipe, model, seed)
+    steps = _first_steps(data, recipe) + _steps(data, recipe.training)
+    return _fit(first, model, hooks, Place(0, 0, steps, "m1/"), resume)
 
 
 def train_m1(
@@ -268,6 +280,13 @@ def codes_stage(
     rows = replace(data, x=codes, scaling=pixels(1.0))
     objective = objective_for(data.facts, recipe)
     return Stage(model.on_codes(), rows, objective, recipe.training, seed, recipe.probe)
+
+
+def _first_steps(data: TrainingSet, recipe: Recipe) -> int:
+    """Steps of the first stage, 0 without one; it reads every row."""
+    if recipe.pretraining is None:
+        return 0
+    return _steps(replace(data, y=np.full(len(data.x), -1)), recipe.pretraining)
 
 
 def _steps(data: TrainingSet, training: Training) -> int:

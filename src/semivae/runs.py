@@ -4,7 +4,7 @@ printing."""
 import json
 import math
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from semivae.fitting import (
     Predictor,
     Trained,
     TrainingSet,
+    new_model,
     objective_for,
     predictor_of,
+    pretrain,
     train,
     train_supervised,
 )
@@ -72,6 +74,12 @@ class Request:
     epochs: int | None = None
     max_minutes: float | None = None
     baseline: bool = True
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Request":
+        """The request that `asdict` made these JSON values of; TypeError or KeyError if it did
+        not."""
+        return cls(**{**values, "settings": tuple(values["settings"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +233,7 @@ def start(prepared: Prepared, folder: Path) -> Prepared:
 def request_of(config: rundir.RunConfig, folder: Path) -> Request:
     """What was asked for when the run was made; a run of the Python API does not know its data."""
     try:
-        settings = config.settings | {"settings": tuple(config.settings["settings"])}
-        return Request(**settings)
+        return Request.from_json(config.settings)
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{folder} was not made by `semivae fit`: it does not say which data it was trained on"
@@ -263,8 +270,7 @@ def run(
     `on_finished` may write what belongs to the run, such as its report. The model is saved after
     it and ends the run, so that one that is killed before resumes, and nothing is missing.
     """
-    logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
-    write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
+    logged = _keep_metrics(folder, snapshot)
     trained = train(
         prepared.training_set,
         prepared.recipe,
@@ -291,6 +297,27 @@ def run(
     for name in (rundir.CHECKPOINT, rundir.CHECKPOINT_STATE):
         remove(folder / name)
     return finished
+
+
+def run_first_stage(
+    prepared: Prepared,
+    folder: Path,
+    hooks: Hooks,
+    model: DeepGenerativeModel | None = None,
+    snapshot: Snapshot | None = None,
+) -> None:
+    """The first stage of an M1+M2 alone, with a checkpoint per epoch: `resume` goes on from it."""
+    _keep_metrics(folder, snapshot)
+    data, recipe, seed = prepared.training_set, prepared.recipe, prepared.request.seed
+    model = model or new_model(data.facts, recipe, seed)
+    pretrain(data, recipe, seed, _Recorder(folder, hooks, prepared), model, snapshot)
+
+
+def _keep_metrics(folder: Path, snapshot: Snapshot | None) -> list[dict[str, Any]]:
+    """The metrics up to the snapshot; what was logged after it is dropped from the file."""
+    logged = rundir.read_metrics(folder, 0 if snapshot is None else snapshot.epoch)
+    write_text(folder / rundir.METRICS, "".join(json.dumps(line) + "\n" for line in logged))
+    return logged
 
 
 def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | None:
@@ -351,7 +378,7 @@ class _Recorder(Hooks):
     """Writes metrics and a checkpoint after each epoch, then passes the event on.
 
     The metrics hold `validation_accuracy` where there are validation rows: that of the weights
-    after the epoch, before any averaging.
+    after the epoch, before any averaging; not in a first stage, which reads no label.
     """
 
     def __init__(self, folder: Path, hooks: Hooks, prepared: Prepared) -> None:
@@ -361,11 +388,15 @@ class _Recorder(Hooks):
         self.hooks.on_step(step, steps)
 
     def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
-        training = self.prepared.recipe.training
-        with evaluating(model):  # training goes on in its own mode
-            predictor = predictor_of(model, self.prepared.training_set, training)
-            reached = validation_accuracy(predictor, self.prepared)
-        accuracies = {} if reached is None else {"validation_accuracy": reached}
-        rundir.append_metrics(self.folder, log, accuracies)
+        rundir.append_metrics(self.folder, log, self._reached(model, log.epoch))
         rundir.save_checkpoint(self.folder, model, snapshot)
         self.hooks.on_epoch(model, log, snapshot)
+
+    def _reached(self, model: DeepGenerativeModel, epoch: int) -> dict[str, float]:
+        recipe = self.prepared.recipe
+        if recipe.pretraining and epoch <= recipe.pretraining.epochs:
+            return {}  # nothing has learned a label yet
+        with evaluating(model):  # training goes on in its own mode
+            predictor = predictor_of(model, self.prepared.training_set, recipe.training)
+            reached = validation_accuracy(predictor, self.prepared)
+        return {} if reached is None else {"validation_accuracy": reached}

@@ -29,6 +29,7 @@ from semivae.paper import (
 from semivae.paper import gradient_estimators as estimators
 from semivae.paper.experiments import Experiment, Run
 from semivae.paper.generated import Effort
+from semivae.paper.label_counts import M1_SVM, M1M2, SPREADING, Cell
 from semivae.paper.sides import M2, OPTIMIZED, Side
 from semivae.runs import Request
 
@@ -129,7 +130,7 @@ def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None
     ended = cli("reproduce", *names)
     assert (ended.code, ended.out) == (2, "")
     pieces = (
-        "architecture, results-table, gradient-estimators, classifier-entropy, "
+        "architecture, results-table, label-counts, gradient-estimators, classifier-entropy, "
         "learning-from-labels, ablation, generation, or all"
     )
     assert f"choose from {pieces}" in ended.err
@@ -341,3 +342,46 @@ def test_an_experiment_is_run_once_and_written_with_its_data_and_figures(
     assert {path: path.read_bytes() for path in files} == files
     read = experiments.read(experiment, folder / "runs", quick=True)
     assert experiment.page(read, quick=True) == page
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_table_over_label_counts_is_printed_and_written(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    """A rival, M1 and M1+M2 of a small plan; the second time they are read from their files."""
+    settings = (
+        "network.hidden=32",
+        "network.code=6",
+        "likelihood=gaussian",
+        "likelihood.sigma=0.1",
+        "pretraining.epochs=6",
+        "pretraining.unlabeled_rows=30",
+        "pretraining.optimizer.peak=0.01",
+    )
+    m1m2 = Request(
+        "digits",
+        20,
+        rows=200,
+        recipe="m1m2",
+        settings=settings,
+        epochs=1,
+        baseline=False,
+    )
+    cells = [
+        Cell(SPREADING, Request("digits", 20, rows=200)),
+        Cell(M1_SVM, m1m2, m1m2),
+        Cell(M1M2, m1m2, m1m2),
+    ]
+    monkeypatch.setattr("semivae.paper.label_counts.planned", lambda seeds, quick: cells)
+    command = ("reproduce", "label-counts", "--quick", "--out", "here", "--jobs", str(jobs))
+    ended = cli(*command)
+    assert ended.code == 0
+    folder = Path("here/label-counts-quick")
+    table = (folder / "label-counts.md").read_text()
+    assert ended.out.startswith(table) and table.count("| Digits | 20 |") == 3
+    assert (folder / "label-counts.png").read_bytes().startswith(b"\x89PNG")
+    assert len((folder / "label-counts.csv").read_text().splitlines()) == 1 + 2 * 3
+    assert len(list((folder / "runs").glob("*.json"))) == 3
+    again = cli(*command, "--json").json["label-counts"]
+    assert [run["summary"]["recipe"] for run in again["runs"]] == [SPREADING, M1_SVM, "m1m2"]
+    assert len(again["readings"]) == 2 * 3

@@ -199,6 +199,48 @@ def _ablation(wish: Wish) -> dict[str, object]:
     return _experiment(wish, EXPERIMENT)
 
 
+def _label_counts(wish: Wish) -> dict[str, object]:
+    from functools import partial
+
+    from semivae.cli.progress import display
+    from semivae.paper import label_counts
+    from semivae.paper.experiments import to_csv
+    from semivae.paper.runs import in_parallel
+    from semivae.plots import to_png
+
+    folder = wish.out / wish.named("label-counts")
+    results = folder / "runs"
+    results.mkdir(parents=True, exist_ok=True)
+    plan = label_counts.planned(wish.seeds, wish.quick)
+    execute, execute_group = label_counts.execute_cell, label_counts.execute_group
+    with display() as shown:
+        if wish.jobs > 1:
+            groups = label_counts.groups(plan)
+            tasks = [
+                partial(execute_group, cells, results.resolve(), wish.data_dir) for cells in groups
+            ]
+            list(in_parallel(tasks, wish.jobs, shown.counting("groups of runs")))
+        ended = [  # with several jobs, all of them are read
+            label_counts.Ended(
+                cell, execute(cell, results, wish.data_dir, shown.training(cell.title))
+            )
+            for cell in plan
+        ]
+    text = label_counts.page(ended, wish.seeds, wish.quick)
+    readings = label_counts.readings(ended)
+    written = [
+        _written(folder / "label-counts.md", text.encode()),
+        _written(folder / "label-counts.csv", to_csv(readings).encode()),
+        _written(folder / "label-counts.png", to_png(label_counts.figure(ended))),
+    ]
+    return {
+        "text": text,
+        "written": [str(path) for path in written],
+        "runs": [asdict(result) for _, result in ended],
+        "readings": [asdict(reading) for reading in readings],
+    }
+
+
 def _generation(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.data.datasets import load
@@ -241,6 +283,7 @@ def _generation(wish: Wish) -> dict[str, object]:
 PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "architecture": _architecture,
     "results-table": _results_table,
+    "label-counts": _label_counts,
     "gradient-estimators": _gradient_estimators,
     "classifier-entropy": _classifier_entropy,
     "learning-from-labels": _learning_from_labels,

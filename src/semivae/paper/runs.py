@@ -9,8 +9,9 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from joblib import Parallel, delayed
@@ -20,9 +21,18 @@ from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
-from semivae.recipes import Recipe
-from semivae.rundir import CONFIG, MODEL
+from semivae.rundir import (
+    CHECKPOINT,
+    CHECKPOINT_STATE,
+    CONFIG,
+    METRICS,
+    MODEL,
+    RunConfig,
+    load_config,
+)
 from semivae.schedules import Ramp
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class RunResult:
     @property
     def asked(self) -> runs.Request:
         """The request of the run."""
-        return runs.Request(**(self.request | {"settings": tuple(self.request["settings"])}))
+        return runs.Request.from_json(self.request)
 
     @property
     def accuracy(self) -> float:
@@ -65,8 +75,9 @@ def load_result(path: Path) -> RunResult:
     return RunResult(**json.loads(path.read_text()))
 
 
-def name_of(request: runs.Request, recipe: Recipe) -> str:
-    """A readable name that ends in the hash of everything that decides the result.
+def name_of(request: runs.Request, recipe: Any) -> str:
+    """A readable name that ends in the hash of everything that decides the result: the request,
+    and a recipe or another configuration of frozen plain values.
 
     What stands at its default is left out, so that a later version with one more option still
     finds the results of this one.
@@ -100,6 +111,19 @@ def _agrees(stored: Any, now: Any) -> bool:
     return bool(stored == now)
 
 
+def stored(path: Path, plain: dict[str, Any]) -> RunResult | None:
+    """The result in a file, if it is there and of this configuration."""
+    if path.exists() and _agrees((found := load_result(path)).recipe, plain):
+        return found
+    return None
+
+
+def write_result(path: Path, result: RunResult) -> RunResult:
+    """Writes the file that `load_result` reads."""
+    write_text(path, json.dumps(asdict(result), indent=1) + "\n")
+    return result
+
+
 def machine() -> dict[str, Any]:
     """On what a result was computed."""
     return {
@@ -129,12 +153,14 @@ def execute(
     data_dir: Path | None,
     hooks: Hooks,
     examination: Examination | None = None,
+    first_stage: Callable[[], Path] | None = None,
 ) -> RunResult:
     """The result of a run: from its file under `results` if it is there, else trained.
 
     An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
     the results until it ends. What an examination keeps lies in a folder with the run's name; a
-    run whose result lacks it is trained anew.
+    run whose result lacks it is trained anew. `first_stage` gives a folder that `run_first_stage`
+    has filled, for a run that is started to go on from.
     """
     commit = runs.commit()  # of what runs now, not of what the tree holds when it ends
     prepared = runs.prepare(request, data_dir)
@@ -142,7 +168,7 @@ def execute(
     path = results / f"{name}.json"
     plain = to_plain(prepared.recipe)
     examined = examination is None or examination.done(results / name)
-    if examined and path.exists() and _agrees((found := load_result(path)).recipe, plain):
+    if examined and (found := stored(path, plain)) is not None:
         return found
     folder = results / ".partial" / name
     model, snapshot = None, None
@@ -153,6 +179,12 @@ def execute(
     else:
         shutil.rmtree(folder, ignore_errors=True)
         prepared = runs.start(prepared, folder)
+        if first_stage is not None:
+            begun = first_stage()
+            _check_same_first_stage(load_config(begun), prepared)
+            for part in (CHECKPOINT, METRICS, CHECKPOINT_STATE):  # the last one: resumable now
+                shutil.copyfile(begun / part, folder / part)
+            prepared, model, snapshot = runs.resume(folder, data_dir)
     finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
     if finished.test is None:
         raise InputError(f"{request.data} has no test set, so there is nothing to report")
@@ -171,9 +203,18 @@ def execute(
         machine=machine(),
         history=finished.history,
     )
-    write_text(path, json.dumps(asdict(result), indent=1) + "\n")
+    write_result(path, result)
     shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+def _check_same_first_stage(begun: RunConfig, prepared: runs.Prepared) -> None:
+    """One that read other rows is not noticed: only the recipe and the seed are in its files."""
+    mine, seed = prepared.recipe, prepared.request.seed
+    theirs = begun.recipe
+    wanted = (mine.network, mine.likelihood, mine.pretraining, seed)
+    if (theirs.network, theirs.likelihood, theirs.pretraining, begun.seed) != wanted:
+        raise ValueError("the first stage is of another M1, training or seed than the run")
 
 
 def execute_all(
@@ -197,32 +238,37 @@ def execute_in_parallel(
     on_run: Callable[[int, int], None],
     examination: Examination | None = None,
 ) -> Iterator[RunResult]:
-    """The same results with `jobs` runs at a time, each on its share of the cores.
+    """The same results with `jobs` runs at a time, each on its share of the cores; what a run
+    would say on the way goes unsaid."""
+    folder = results.resolve()
+    tasks = [
+        partial(execute, request, folder, data_dir, Hooks(), examination) for request in requests
+    ]
+    return in_parallel(tasks, jobs, on_run)
+
+
+def in_parallel(
+    tasks: Sequence[Callable[[], Result]], jobs: int, on_task: Callable[[int, int], None]
+) -> Iterator[Result]:
+    """What the tasks return, in their order, `jobs` at a time in processes of their own, each on
+    its share of the cores.
 
     joblib starts them: its Dask backend spreads them over the machines of a cluster.
-    `on_run` receives how many runs have ended, and of how many.
+    `on_task` receives how many have ended, and of how many.
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
     ended = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_execute_alone)(request, results.resolve(), data_dir, threads, examination)
-        for request in requests
+        delayed(_alone)(task, threads) for task in tasks
     )
-    for number in range(1, len(requests) + 1):
+    for number in range(1, len(tasks) + 1):
         with warnings.catch_warnings():
             # joblib replaces a process whose memory has grown, as that of one that trains has.
             warnings.filterwarnings("ignore", message="A worker stopped")
             result = next(ended)
-        on_run(number, len(requests))
+        on_task(number, len(tasks))
         yield result
 
 
-def _execute_alone(
-    request: runs.Request,
-    results: Path,
-    data_dir: Path | None,
-    threads: int,
-    examination: Examination | None,
-) -> RunResult:
-    """A run in a process of its own; what it would say on the way goes unsaid."""
+def _alone(task: Callable[[], Result], threads: int) -> Result:
     torch.set_num_threads(threads)
-    return execute(request, results, data_dir, Hooks(), examination)
+    return task()

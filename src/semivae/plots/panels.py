@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 _MOST_TICKS = 6
+_LEGEND_INCHES = 2.3  # across, for the name of a line
 _STYLES = ("-", "--")  # a sixth line has the colour of the first
 
 
@@ -59,12 +60,16 @@ def _means(rows: Float[np.ndarray, "S L"]) -> Float[np.ndarray, " L"]:
 
 
 def panels(
-    readings: Sequence[Reading], title: str, xlabel: str, logarithmic: Collection[str] = ()
+    readings: Sequence[Reading],
+    title: str,
+    xlabel: str,
+    logarithmic: Collection[str] = (),
+    share_y: bool = True,
 ) -> "matplotlib.figure.Figure":
     """A row of panels per measure, a column per panel: each line's mean over seeds, seeds pale.
 
     An axis shows its levels of x evenly spaced, whatever lies between them; `logarithmic` measures
-    leave out what is not above 0.
+    leave out what is not above 0. The panels of a row have one axis of y if they `share_y`.
     """
     measures = list(dict.fromkeys(reading.measure for reading in readings))
     columns = list(dict.fromkeys(reading.panel for reading in readings))
@@ -75,7 +80,9 @@ def panels(
     looks = dict(zip(names, cycle(styles), strict=False))
     width = 2.9 if len(columns) <= 3 else 2.1
     figure = new_figure(width * len(columns) + 1.0, 2.2 * len(measures) + 1.0, title)
-    grid = figure.subplots(len(measures), len(columns), squeeze=False, sharey="row")
+    grid = figure.subplots(
+        len(measures), len(columns), squeeze=False, sharey="row" if share_y else "none"
+    )
     for (i, j), ax in np.ndenumerate(grid):
         measure, panel = measures[i], columns[j]
         tidy(ax, xlabel if measure == measures[-1] else "", "" if j else measure)
@@ -92,8 +99,9 @@ def panels(
     found = [ax.get_legend_handles_labels() for ax in grid.flat]
     parts = {label: part for f in found for part, label in zip(*f, strict=True)}
     if len(parts) > 1:
+        ncols = min(3, int(figure.get_figwidth() // _LEGEND_INCHES))
         figure.legend(
-            parts.values(), parts, loc="outside lower left", ncols=3, frameon=False, fontsize=8
+            parts.values(), parts, loc="outside lower left", ncols=ncols, frameon=False, fontsize=8
         )
     return figure
 
@@ -112,7 +120,7 @@ def _curves(
 ) -> None:
     levels = _levels(readings)
     ticks = range(0, len(levels), ceil(len(levels) / _MOST_TICKS))
-    ax.set_xticks(ticks, [f"{levels[tick]:.3g}" for tick in ticks])
+    ax.set_xticks(ticks, [_tick(levels[tick]) for tick in ticks])
     for name in dict.fromkeys(reading.line for reading in readings):
         color, style = looks[name]
         rows = _rows([reading for reading in readings if reading.line == name], levels)
@@ -121,6 +129,10 @@ def _curves(
             ax.plot(places, rows.T, style, color=color, linewidth=0.6, alpha=0.35)
         marker = "." if len(levels) <= 10 else ""
         ax.plot(places, _means(rows), style, color=color, linewidth=1.5, marker=marker, label=name)
+
+
+def _tick(level: float) -> str:
+    return f"{level:,.0f}" if level >= 1000 else f"{level:.3g}"
 
 
 def maps(readings: Sequence[Reading], title: str, xlabel: str) -> "matplotlib.figure.Figure":

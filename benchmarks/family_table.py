@@ -1,0 +1,150 @@
+"""The table and the learning curves of benchmarks/family.py as functions of its result files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks.family_rows import Row
+from semivae.files import write_bytes, write_text
+from semivae.paper.experiments import select, spread, table, to_csv
+from semivae.paper.runs import RunResult, load_result
+from semivae.plots import to_png
+from semivae.plots.panels import Reading, panels
+
+NAME = "family"
+VALIDATION_ACCURACY = "validation accuracy, %"
+SHARES = (0.1, 0.25, 0.5, 1.0)  # of the epochs after the first stage: where the table looks
+
+
+@dataclass(frozen=True)
+class Told:
+    """A row with its results by seed, and how many labels of another split chose its settings."""
+
+    row: Row
+    results: tuple[RunResult, ...]
+    labels_used_to_choose: int
+
+    @property
+    def title(self) -> str:
+        """What the figure calls it."""
+        return f"{self.row.model}, {self.row.objective}"
+
+
+HEADER = (
+    "Model", "Objective", "Labels", "Target, %", "Published, %", "Test accuracy, %", "Seeds",
+    "Verdict", "Validation accuracy after 10, 25, 50, 100 % of the epochs",
+    "Labels used to choose", "Epochs", "M parameters", "Minutes", "Symbols",
+)  # fmt: skip
+
+
+def markdown(told: Sequence[Told]) -> str:
+    """The page, ending in a newline."""
+    every = [result for row in told for result in row.results]
+    commits = ", ".join(sorted({f"{result.commit}" for result in every}))
+    threads = ", ".join(sorted({f"{result.machine['threads']}" for result in every}))
+    return (
+        "# The family with few labels: MNIST, perceptrons, no augmentation\n\n"
+        "Written by `python -m benchmarks.family table` of the files beside it; not to be edited "
+        f"by hand.\n\n{table(HEADER, [_cells(row) for row in told])}\n"
+        f"![Validation accuracy by epoch]({NAME}.png)\n\n"
+        "- seeds: of split, initial weights and noise alike; mean ± standard error\n"
+        "- data: 60,000 training images, all but the labeled ones unlabeled; the test set is read "
+        "once, after training, with the weights at the end\n"
+        "- curves: on 2,000 training rows without a label in training, whose labels choose "
+        "nothing; settings were chosen on split 100 (choice/family.jsonl), counted in the table\n"
+        "- epochs: passes over the unlabeled rows, M1's before M2's; minutes hold both\n"
+        "- sum over y: as the symbols say, exact (enumerated) or its unbiased estimate (pruned)\n"
+        f"- threads: {threads}; beside other work\n- commits: {commits}\n"
+    )
+
+
+def _cells(told: Told) -> tuple[str, ...]:
+    row, results = told.row, told.results
+    first, reached = results[0], spread([result.accuracy for result in results])
+    curve = select(
+        readings([told]), panel=_panel(first), line=told.title, measure=VALIDATION_ACCURACY
+    )
+    epochs = list(curve)
+    shown = [epochs[max(0, round(share * len(epochs)) - 1)] for share in SHARES]
+    return (
+        row.model,
+        row.objective,
+        f"{first.summary['n_labeled']:,}",
+        "–" if row.target is None else f"{row.target:.1f}",
+        row.published,
+        reached.text(2),
+        str(len(results)),
+        verdict(row.target, reached.mean),
+        ", ".join(f"{fmean(curve[epoch]):.1f}" for epoch in shown),
+        f"{told.labels_used_to_choose:,}",
+        epochs_of(first),
+        f"{first.parameters / 1e6:.2f}",
+        f"{fmean(result.summary['train_seconds'] for result in results) / 60:.1f}",
+        symbols(first.recipe),
+    )
+
+
+def verdict(target: float | None, mean: float) -> str:
+    """Whether the mean over seeds is the target or above."""
+    if target is None:
+        return "–"
+    return "reached" if mean >= target else f"missed by {target - mean:.2f}"
+
+
+def epochs_of(result: RunResult) -> str:
+    """Passes over the rows; of two stages both."""
+    first = result.recipe["pretraining"]
+    own = str(result.recipe["training"]["epochs"])
+    return own if first is None else f"{first['epochs']} + {own}"
+
+
+def symbols(recipe: Mapping[str, Any]) -> str:
+    """What decides a row, in few words."""
+    objective, training = recipe["objective"], recipe["training"]
+    named = [name for name in ("alpha", "beta", "gamma", "epsilon") if name in objective]
+    parts = [f"{name} = {_text(objective[name])}" for name in named]
+    rate, cycle = training["optimizer"]["peak"], training["learning_rate"]["kind"]
+    weights = ", ".join(parts) or objective["kind"]
+    return f"{weights}; {recipe['labels']['kind']} y; Adam {rate:g} {cycle}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
+    return "0.1 N / N_l" if value is None else f"{value:g}"
+
+
+def _panel(result: RunResult) -> str:
+    return f"{result.summary['n_labeled']:,} labels"
+
+
+def readings(told: Sequence[Told]) -> list[Reading]:
+    """Validation accuracy after every epoch that learns labels, of every seed."""
+    return [reading for row in told for result in row.results for reading in _curve(row, result)]
+
+
+def _curve(told: Told, result: RunResult) -> Iterator[Reading]:
+    for record in result.history:
+        if "validation_accuracy" in record:
+            epoch, value = float(record["epoch"]), 100 * record["validation_accuracy"]
+            yield Reading(
+                _panel(result), told.title, epoch, VALIDATION_ACCURACY, result.asked.seed, value
+            )
+
+
+def write(told: Sequence[Told], folder: Path) -> None:
+    """Page, data and figure, if there is a result."""
+    if not told:
+        return
+    curves = readings(told)
+    write_text(folder / f"{NAME}.md", markdown(told))
+    write_text(folder / f"{NAME}.csv", to_csv(curves))
+    title = "Validation accuracy by epoch, MNIST, perceptrons"
+    write_bytes(folder / f"{NAME}.png", to_png(panels(curves, title, "epoch")))
+
+
+def results_in(folder: Path) -> list[RunResult]:
+    """Every result that is there."""
+    return [load_result(path) for path in sorted(folder.glob("*.json"))]

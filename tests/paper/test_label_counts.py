@@ -1,0 +1,163 @@
+"""The table over label counts: the plan, the table of hand-made results, and its files."""
+
+import dataclasses
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from semivae.paper import label_counts
+from semivae.paper.label_counts import (
+    COUNTS,
+    M1_LOGISTIC,
+    M1_SVM,
+    M1M2,
+    METHODS,
+    SPREADING,
+    Cell,
+    Ended,
+    groups,
+    page,
+    planned,
+    read,
+    readings,
+)
+from semivae.paper.runs import RunResult
+from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
+from semivae.runs import Request
+
+
+def ended(cell: Cell, accuracy: float, minutes: float = 2.0) -> Ended:
+    """A hand-made result of a cell; accuracy in percent."""
+    result = RunResult(
+        name=f"{cell.request.data}-{cell.request.labels}-{cell.method}-{cell.request.seed}",
+        summary={
+            "n_labeled": cell.request.labels,
+            "train_seconds": 60 * minutes,
+            "epochs": 0 if cell.method == SPREADING else 12,
+            "recipe": label_counts._kind(cell),
+        },
+        test={"accuracy": accuracy / 100},
+        recipe={},
+        request=dataclasses.asdict(cell.request),
+        parameters=1,
+        commit="abc",
+        machine={"threads": 1},
+    )
+    return Ended(cell, result)
+
+
+def of(plan: list[Cell], data: str, method: str) -> list[Cell]:
+    return [cell for cell in plan if (cell.request.data, cell.method) == (data, method)]
+
+
+# --- the plan ---
+
+
+def test_every_method_at_every_count_with_the_seeds_asked_for() -> None:
+    plan = planned(seeds=5, quick=False)
+    for data, seeds in (("mnist", 5), ("cifar10", 3)):
+        for method in METHODS:
+            asked = [(c.request.labels, c.request.seed) for c in of(plan, data, method)]
+            assert sorted(asked) == [(n, seed) for n in COUNTS[data] for seed in range(seeds)]
+    assert COUNTS == {"mnist": (100, 600, 1000, 3000), "cifar10": (1000, 4000)}
+    assert len(plan) == len(set(plan)) == 7 * (4 * 5 + 2 * 3)
+    assert [cell.request.seed for cell in plan] == sorted(cell.request.seed for cell in plan)
+
+
+def test_m1_is_one_per_data_set_and_seed() -> None:
+    plan = planned(seeds=2, quick=False)
+    firsts = {cell.first for cell in plan if cell.first}
+    assert len(firsts) == 2 * 2
+    for cell in plan:
+        assert (cell.first is not None) == (cell.method in (M1_LOGISTIC, M1_SVM, M1M2))
+        if cell.first is not None:
+            assert replace(cell.request, labels=cell.first.labels) == cell.first
+
+
+def test_runs_that_share_an_m1_are_one_group() -> None:
+    """Two processes would train it twice; a process per group cannot."""
+    plan = planned(seeds=1, quick=False)
+    found = groups(plan)
+    assert [cell for group in found for cell in group] == plan
+    assert sorted({len(group) for group in found}) == [1, 3 * 2, 3 * 4]
+    assert all(len({cell.first for cell in group}) == 1 for group in found)
+
+
+def test_at_1000_labels_the_runs_are_those_of_the_results_table() -> None:
+    table = {(side.data, side.model): side.request for side in sides(quick=False)}
+    for data in COUNTS:
+        for method in (M2, OPTIMIZED):
+            (cell,) = [c for c in of(planned(1, False), data, method) if c.request.labels == 1000]
+            assert cell.request == table[data, method + OUR_DEFAULTS]
+
+
+@pytest.mark.parametrize(("labels", "passes"), [(100, 320), (600, 64), (1000, 40), (3000, 40)])
+def test_the_network_alone_has_the_chosen_passes_or_steps(labels: int, passes: int) -> None:
+    """40 passes over 1,000 labels were chosen: 320 steps of at most 128 rows."""
+    (cell,) = [c for c in of(planned(1, False), "mnist", SUPERVISED) if c.request.labels == labels]
+    assert cell.request.settings == (f"baseline.epochs={passes}",)
+
+
+def test_quick_is_every_method_on_the_digits() -> None:
+    plan = planned(seeds=1, quick=True)
+    assert {cell.request.data for cell in plan} == {"digits"}
+    assert [cell.method for cell in plan if cell.request.labels == 50 and not cell.first] == [
+        SPREADING, SUPERVISED, M2, OPTIMIZED,
+    ]  # fmt: skip
+    assert {cell.method for cell in plan} == set(METHODS)
+
+
+# --- the table ---
+
+
+def some() -> list[Ended]:
+    plan = planned(seeds=3, quick=False)
+    cells = of(plan, "mnist", OPTIMIZED) + of(plan, "mnist", M1_SVM) + of(plan, "cifar10", M2)
+    return [ended(cell, 90.0 + cell.request.seed) for cell in cells]
+
+
+def test_a_row_has_mean_error_seeds_labels_epochs_and_minutes() -> None:
+    lines = page(some(), 3, quick=False).splitlines()
+    rows = [line for line in lines if line.startswith(("| MNIST", "| CIFAR"))]
+    assert rows[0] == "| MNIST | 100 | M1 + SVM | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
+    assert rows[1] == f"| MNIST | 100 | {OPTIMIZED} | 91.00 ± 0.58 | 3 | 3,000 | 12 | 2.0 |"
+    assert rows[-1] == "| CIFAR-10 | 4,000 | M2 (Eq 8) | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
+    assert len(rows) == 4 + 4 + 2
+    assert "- command: semivae reproduce label-counts --seeds 3\n" in page(some(), 3, False)
+
+
+def test_what_has_no_epochs_says_so() -> None:
+    (cell,) = [c for c in of(planned(1, False), "mnist", SPREADING) if c.request.labels == 600]
+    assert "| 600 | label spreading on PCA | 88.00 | 1 | 0 | – | 0.1 |" in page(
+        [ended(cell, 88.0, minutes=0.1)], 1, False
+    )
+
+
+def test_the_epochs_of_m1_are_told_before_those_of_the_m2_above() -> None:
+    (cell,) = [c for c in of(planned(1, False), "mnist", M1M2) if c.request.labels == 600]
+    one = ended(cell, 88.0)
+    result = replace(one.result, recipe={"pretraining": {"epochs": 30}})
+    assert "| M1+M2 | 88.00 | 1 | 0 | 30 + 12 |" in page([one._replace(result=result)], 1, False)
+
+
+def test_readings_are_accuracy_and_minutes_by_number_of_labels() -> None:
+    found = readings(some())
+    assert len(found) == 2 * len(some())
+    assert (found[0].panel, found[0].line, found[0].x) == ("MNIST", OPTIMIZED, 100.0)
+    assert (found[0].measure, found[0].value) == ("test accuracy, %", 90.0)
+    assert (found[1].measure, found[1].value) == ("minutes of training", 2.0)
+
+
+def test_results_are_read_from_their_files_whatever_they_share(tmp_path: Path) -> None:
+    """M1 with either classifier and M1+M2 are of one request; a foreign file is left out."""
+    plan = planned(seeds=2, quick=False)
+    wanted = [ended(cell, 50.0 + i / 10) for i, cell in enumerate(plan)][::3]
+    foreign = ended(Cell(OPTIMIZED, Request("mnist", labels=77)), 1.0)
+    for _, result in (*wanted, foreign):
+        (tmp_path / f"{result.name}-{result.request['data']}.json").write_text(
+            json.dumps(dataclasses.asdict(result))
+        )
+    found = {cell: result.name for cell, result in read(tmp_path)}
+    assert found == {cell: result.name for cell, result in wanted}

@@ -1,0 +1,172 @@
+"""benchmarks/family.py: the rows, the choice by validation labels, the table of hand-made
+results."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks import family
+from benchmarks.choose import SPLIT
+from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
+from benchmarks.family_table import Told, markdown, readings, verdict, write
+
+from semivae.config import to_plain
+from semivae.labels import Enumerated, Pruned
+from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
+from semivae.models.networks import KingmaMLP
+from semivae.paper.runs import RunResult
+from semivae.runs import Request, prepare
+
+BY_NAME = {row.name: row for row in ROWS}
+PUBLISHED, TARGET = BY_NAME["m1m2-100-kingma"], BY_NAME["m1m2-100"]
+
+
+def as_built(row: Row) -> Any:
+    """The recipe of a row on digits, whose data are here."""
+    settings = row.grid[0] if row.grid else ()
+    request = replace(row.asked(0, settings), data="digits", validation=20)
+    return prepare(request).recipe
+
+
+def result(row: Row, seed: int, accuracy: float, curve: tuple[float, ...]) -> RunResult:
+    """A hand-made result after two epochs of a first stage; accuracies in percent."""
+    settings = row.grid[0] if row.grid else ()
+    history = [{"epoch": epoch} for epoch in (1, 2)]
+    history += [
+        {"epoch": 3 + i, "validation_accuracy": value / 100} for i, value in enumerate(curve)
+    ]
+    recipe = to_plain(as_built(row))
+    return RunResult(
+        name=f"{row.name}-{seed}",
+        summary={"n_labeled": 100, "train_seconds": 120.0, "epochs": len(curve)},
+        test={"accuracy": accuracy / 100},
+        recipe=recipe,
+        request=asdict(row.asked(seed, settings)),
+        parameters=1_500_000,
+        commit="abc",
+        machine={"threads": 1},
+        history=history,
+    )
+
+
+# --- the rows ---
+
+
+def test_the_targets_are_those_that_were_set() -> None:
+    found = {(row.model, row.request.labels): row.target for row in ROWS if row.target}
+    assert found == {("M2", 100): 95.0, ("M1+M2", 100): 97.5, ("M1+M2", 1000): 98.0,
+                     ("SDGM", 100): 98.5}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_is_of_perceptrons_with_the_sum_over_y_or_an_unbiased_estimate(row: Row) -> None:
+    recipe = as_built(row)
+    assert isinstance(recipe.network, KingmaMLP | StackedMLP | AuxiliaryMLP)
+    assert isinstance(recipe.labels, Enumerated | Pruned)
+    request = row.asked(2, ())
+    assert (request.data, request.seed, request.validation) == ("mnist", 2, VALIDATION)
+    assert not request.baseline
+    assert (row.target is None) == (not row.grid), "what is chosen has a target"
+    if row.model == "SDGM":
+        assert recipe.training.epochs == 60
+
+
+# --- the choice ---
+
+
+def log(path: Path, row: Row, accuracies: list[float], **change: Any) -> None:
+    lines = []
+    for settings, reached in zip(row.grid, accuracies, strict=False):
+        asked = replace(row.asked(SPLIT, settings, row.trial_epochs), **change)
+        record = {"settings": settings, "request": asdict(asked), "validation_accuracy": reached}
+        lines.append(json.dumps(record) + "\n")
+    with path.open("a") as file:
+        file.writelines(lines)
+
+
+def test_the_best_trial_on_validation_labels_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials of other epochs, another split or another row decide nothing."""
+    monkeypatch.setattr(family, "LOG", tmp_path / "family.jsonl")
+    with pytest.raises(SystemExit, match="5 trials are missing"):
+        family.chosen(TARGET)
+    log(family.LOG, TARGET, [90.0, 93.0, 91.0, 92.0, 89.0])
+    log(family.LOG, TARGET, [99.0] * 2, epochs=3)
+    log(family.LOG, TARGET, [99.0] * 2, seed=0)
+    log(family.LOG, BY_NAME["m2-100"], [99.0] * 2)
+    assert family.chosen(TARGET) == TARGET.grid[1]
+    assert family.chosen(PUBLISHED) == ()
+
+
+def test_a_trial_trains_and_does_not_read_the_test_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family, "LOG", tmp_path / "family.jsonl")
+    request = Request("digits", 20, rows=200, settings=("network=mlp", "network.hidden=8"))
+    small = TARGET._replace(request=request, trial_epochs=1, grid=(("objective.beta=2",),))
+    monkeypatch.setattr("benchmarks.family_rows.VALIDATION", 20)
+    monkeypatch.setattr("semivae.runs.test_report", lambda *_: pytest.fail("read"))
+    family.choose(small, None)
+    family.choose(small, None)  # is there
+    (line,) = family.LOG.read_text().splitlines()
+    assert json.loads(line)["request"]["seed"] == SPLIT
+    assert family.trials(small) == {small.grid[0]: json.loads(line)["validation_accuracy"]}
+
+
+# --- the table ---
+
+
+def some() -> list[Told]:
+    curves = [(50.0, 60.0, 70.0, 80.0), (52.0, 62.0, 72.0, 82.0)]
+    rows = [
+        tuple(result(row, seed, 97.0 + seed, curve) for seed, curve in enumerate(curves))
+        for row in (PUBLISHED, TARGET)
+    ]
+    return [Told(PUBLISHED, rows[0], 0), Told(TARGET, rows[1], 2100)]
+
+
+def test_a_row_says_target_verdict_and_curve() -> None:
+    page = markdown(some())
+    assert (
+        "| M1+M2 | Optimized-ELBO (3.6) | 100 | 97.5 | 96.67; 97.20 | 97.50 ± 0.50 | 2 | reached "
+        "| 51.0, 51.0, 61.0, 81.0 | 2,100 |"
+    ) in page
+    assert "| M1+M2 | Kingma's | 100 | – | 96.67; 97.20 | 97.50 ± 0.50 | 2 | – |" in page
+    assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = 10, gamma = 10, epsilon = 0.001;" in page
+    assert "| kingma_2014; pruned y; Adam 0.001 one-cycle |" in page
+
+
+def test_a_mean_below_the_target_is_missed_by_the_difference() -> None:
+    assert verdict(97.5, 97.5) == "reached"
+    assert verdict(97.5, 96.25) == "missed by 1.25"
+
+
+def test_curves_begin_where_labels_are_learned(tmp_path: Path) -> None:
+    found = readings(some())
+    assert len(found) == 2 * 2 * 4
+    assert {reading.x for reading in found} == {3.0, 4.0, 5.0, 6.0}
+    assert found[0].value == 50.0
+    write(some(), tmp_path)
+    assert (tmp_path / "family.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "family.csv").read_text().splitlines()) == 1 + len(found)
+    assert (tmp_path / "family.md").read_text() == markdown(some())
+
+
+def test_rows_are_told_as_far_as_they_were_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their requests, under the settings chosen now; a seed beyond the table's is left out."""
+    monkeypatch.setattr(family, "LOG", tmp_path / "family.jsonl")
+    log(family.LOG, TARGET, [95.0, 93.0, 91.0, 92.0, 89.0])
+    for row in (PUBLISHED, TARGET, BY_NAME["sdgm-100"]):
+        for seed in (0, SEEDS):
+            one = result(row, seed, 97.0, (50.0,))
+            (tmp_path / f"{one.name}.json").write_text(json.dumps(asdict(one)))
+    told = family.told(tmp_path)
+    assert [(each.row, len(each.results)) for each in told] == [(PUBLISHED, 1), (TARGET, 1)]
+    assert [each.labels_used_to_choose for each in told] == [0, 2100]
+    log(family.LOG, TARGET, [0.0])  # the last line of a trial counts: another is best now
+    assert [each.row for each in family.told(tmp_path)] == [PUBLISHED]
