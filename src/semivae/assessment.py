@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from semivae.diagnostics.encodings import ActiveUnits, active_units, encode_set
 from semivae.diagnostics.evidence import Evidence, evidence
@@ -86,9 +87,7 @@ def assess(
     log_prior = model.p_y().logits.detach()
     log_q = torch.from_numpy(probs).double().log().to(log_prior.device)
     chosen = drawn_rows(len(x), effort.rows, seed)
-    size = max(1, PAIRS // len(predictor.classes))
-    parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-    chunks = [chunk for part in parts for chunk in predictor.chunks(x[part])]
+    chunks = few_pairs(predictor, x[chosen])
     found = evidence(model, chunks, effort.samples, seed, on_chunk=on_rows)
     generative = found.class_probs.double().cpu().numpy()
     labeled = known[chosen]
@@ -110,6 +109,21 @@ def assess(
         units=active_units(encodings.posterior_mean),
         linear=_linear_probe(predictor, x[known], y[known], effort, seed),
     )
+
+
+def few_pairs(predictor: Predictor, x: np.ndarray) -> list[Tensor]:
+    """Rows x as the model sees them, a few at a time: each is decoded in every class."""
+    size = max(1, PAIRS // len(predictor.classes))
+    parts = (x[start : start + size] for start in range(0, len(x), size))
+    return [chunk for part in parts for chunk in predictor.chunks(part)]
+
+
+def log_p_x(
+    predictor: Predictor, x: np.ndarray, samples: int, seed: int
+) -> Float[np.ndarray, " N"]:
+    """Importance-weighted log p(x) of rows x (N, *X) as given, in nats; exact in y."""
+    found = evidence(predictor.model, few_pairs(predictor, x), samples, seed)
+    return found.log_p_x.cpu().numpy()
 
 
 def drawn_rows(n: int, most: int, seed: int) -> Int[np.ndarray, " M"]:

@@ -1,5 +1,6 @@
-"""paper.generated: each measure of a model on cases made by hand, and what its files keep."""
+"""paper.generated: each measure of a model on cases made by hand, and what a result keeps."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from semivae.data.scaling import pixels
 from semivae.fitting import Hooks, Predictor, new_model
 from semivae.models.m2 import M2
 from semivae.paper import generated
-from semivae.paper.generated import Effort, Generated, Generation, likelihood_of, measured
+from semivae.paper.generated import Effort, Generation, likelihood_of, measured
 from semivae.paper.judge import judge
+from semivae.paper.runs import RunResult
 from semivae.plots import Sheet
 from semivae.recipes import DataFacts, Recipe, paper_m2
 from semivae.runs import Request, prepare, run, start
 
-EFFORT = Effort(images=30, rows=25, samples=3, judge_epochs=4)
+EFFORT = Effort(images=30, rows=25, paths=2, samples=3, judge_epochs=4)
 EVENT = (1, 8, 8)
 
 
@@ -141,29 +143,28 @@ def test_a_picture_keeps_its_pixels_and_names(channels: int, tmp_path: Path) -> 
     assert (again.title, again.rows, again.columns) == (sheet.title, sheet.rows, sheet.columns)
 
 
-def test_an_examination_is_done_when_its_files_are_those_of_its_effort(tmp_path: Path) -> None:
+def test_an_examination_is_done_when_it_was_of_its_effort(tmp_path: Path) -> None:
     """A small run: its measures and pictures are kept, and read again."""
     of = Generation(replace(EFFORT, images=3, rows=5, judge_epochs=1), tmp_path / "judge")
     folder = tmp_path / "examined"
-    folder.mkdir()
     settings = ("network=mlp", "network.hidden=8")
     request = Request(
         "digits", 20, rows=200, recipe="paper-m2", epochs=1, settings=settings, baseline=False
     )
     prepared = start(prepare(request), tmp_path / "run")
     finished = run(prepared, tmp_path / "run", Hooks(), Hooks())
-    assert not of.done(folder)
-    of(finished, folder)
-    assert of.done(folder)
-    assert not replace(of, effort=replace(of.effort, samples=4)).done(folder)
-    found, pictures = generated.read(folder)
+    examined = json.loads(json.dumps(of(finished, folder)))  # as a result file has it
+    assert of.done(examined) and not of.done({})
+    assert not replace(of, effort=replace(of.effort, samples=4)).done(examined)
+    result = RunResult("x", {}, {}, {}, {}, 1, None, {}, examined=examined)
+    found, pictures = generated.read(result), generated.drawn(result, folder)
     assert found.images == 3 and found.likelihood == "gaussian, sigma = 0.5"
-    assert all(math.isfinite(v) for v in vars(found).values() if not isinstance(v, str))
+    assert all(math.isfinite(v) for v in vars(found).values() if isinstance(v, float))
+    assert math.isfinite(found.boundary.gap) and 0 <= found.boundary.rank <= 1
     assert {name: sheet.images.shape for name, sheet in pictures.items()} == {
         "samples": (10, 8, *EVENT),
         "analogies": (10, 12, *EVENT),
         "traversals": (8, 7, *EVENT),
     }
     kept = {path.name for path in folder.iterdir()}
-    assert kept == {"generated.json", "samples.png", "analogies.png", "traversals.png"}
-    assert isinstance(found, Generated)
+    assert kept == {"samples.png", "analogies.png", "traversals.png"}

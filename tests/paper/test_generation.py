@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from semivae.paper import generation, generation_page
+from semivae.paper.boundary import Boundary
 from semivae.paper.generated import Effort, Generated
 from semivae.paper.generation import Gain, Measure, Row, gain, measures, plan, values, verdict
 from semivae.paper.runs import RunResult
@@ -29,6 +30,7 @@ BASE = Generated(
     log_p_x=-20.0,
     log_p_x_error=0.5,
     judge_accuracy=0.97,
+    boundary=Boundary(least=-22.0, rest=-19.5, rank=0.7, crossing=-30.0, path=-28.0),
 )
 
 
@@ -59,14 +61,14 @@ def test_the_plan_is_both_models_as_the_results_table_has_them() -> None:
 def test_densities_under_two_likelihoods_share_no_column() -> None:
     rows = [row(M2, 0), row(OPTIMIZED, 0, likelihood="bernoulli", log_p_x=-90.0)]
     titles = [measure.title for measure in measures(rows)]
-    assert titles[3:] == [f"log p(x), nats: {GAUSSIAN}", "log p(x), nats: bernoulli"]
-    for measure in measures(rows)[3:]:
+    assert titles[6:] == [f"log p(x), nats: {GAUSSIAN}", "log p(x), nats: bernoulli"]
+    for measure in measures(rows)[6:]:
         assert gain(rows, measure) is None
     lines = generation_page.table(rows).splitlines()
-    assert lines[2].split(" | ")[4:6] == ["-20.00", "–"]
-    assert lines[3].split(" | ")[4:6] == ["–", "-90.00"]
+    assert lines[2].split(" | ")[7:9] == ["-20.00", "–"]
+    assert lines[3].split(" | ")[7:9] == ["–", "-90.00"]
     assert "log p(x)" not in verdict(rows)
-    assert len(measures([row(M2, 0), row(OPTIMIZED, 0)])) == 4
+    assert len(measures([row(M2, 0), row(OPTIMIZED, 0)])) == 7
 
 
 def test_a_gain_is_over_the_seeds_that_both_models_have() -> None:
@@ -117,11 +119,12 @@ def test_the_table_has_means_errors_real_images_and_gains() -> None:
     lines = generation_page.table(SEEDS).splitlines()
     assert len(lines) == 6
     assert lines[2] == (
-        f"| {M2} | 90.00 ± 0.00 | 0.800 ± 0.000 | 0.500 ± 0.000 | -21.00 ± 0.58 | "
+        f"| {M2} | 90.00 ± 0.00 | 0.800 ± 0.000 | 0.500 ± 0.000 | 2.50 ± 0.00 | 0.700 ± 0.000 | "
+        "2.00 ± 0.00 | -21.00 ± 0.58 | "
         "96.00 ± 0.00 | 3 |"
     )
-    assert lines[4] == "| real test images | 97.50 | 1.000 | 1.000 | – | – | – |"
-    assert lines[5].split(" | ")[4] == "+0.50 ± 0.00"
+    assert lines[4] == "| real test images | 97.50 | 1.000 | 1.000 | – | – | – | – | – | – |"
+    assert lines[5].split(" | ")[7] == "+0.50 ± 0.00"
     assert "nats: gaussian, sigma = 0.5: better" in verdict(SEEDS)
     assert "class consistency, %: no clear difference" in verdict(SEEDS)
 
@@ -129,7 +132,7 @@ def test_the_table_has_means_errors_real_images_and_gains() -> None:
 def test_the_page_has_the_claim_the_judge_and_what_is_measured() -> None:
     summary = {"n_labeled": 50, "epochs": 15, "train_seconds": 90.0}
     result = RunResult("x", summary, {}, {}, {"data": "digits"}, 1, "abc", {})
-    effort = Effort(images=40, rows=1000, samples=7, judge_epochs=2)
+    effort = Effort(images=40, rows=1000, paths=9, samples=7, judge_epochs=2)
     page = generation_page.markdown(SEEDS, [result], "semivae reproduce generation", effort)
     assert "neither a number nor a picture" in page and generation_page.table(SEEDS) in page
     assert "97.00 % of all test rows right, 97.50 % of the test images" in page
@@ -143,7 +146,8 @@ def test_the_data_have_a_line_per_run() -> None:
     assert [(line["model"], line["seed"]) for line in lines] == [
         (row.model, str(row.seed)) for row in SEEDS
     ]
-    assert float(lines[2]["log_p_x"]) == -21.0 and lines[2]["accuracy"] == "0.96"
+    assert float(lines[2]["log_p_x"]) == -21.0 and lines[0]["rank"] == "0.7"
+    assert lines[2]["accuracy"] == "0.96"
 
 
 def test_the_figure_shows_every_seed_beside_real_images() -> None:

@@ -1,6 +1,7 @@
 """A finished (configuration, seed) is a file that is never trained again."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -222,23 +223,24 @@ def test_the_supervised_only_accuracy_is_in_percent() -> None:
 
 @dataclass(frozen=True)
 class Noting:
-    """Keeps the accuracy of a run, with so many digits."""
+    """Keeps the accuracy of a run, with so many digits, and a file."""
 
     digits: int
 
-    def done(self, folder: Path) -> bool:
-        path = folder / "accuracy"
-        return path.exists() and len(path.read_text()) == 2 + self.digits
+    def done(self, examined: Mapping[str, Any]) -> bool:
+        return len(examined.get("accuracy", "")) == 2 + self.digits
 
-    def __call__(self, finished: Finished, folder: Path) -> None:
+    def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
         assert finished.test is not None
-        (folder / "accuracy").write_text(f"{finished.test.accuracy:.{self.digits}f}")
+        folder.mkdir(exist_ok=True)
+        (folder / "picture").write_text("drawn")
+        return {"accuracy": f"{finished.test.accuracy:.{self.digits}f}"}
 
 
 class Stopped(Noting):
     """Is stopped before it has kept anything."""
 
-    def __call__(self, finished: Finished, folder: Path) -> None:
+    def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
         raise KeyboardInterrupt
 
 
@@ -249,9 +251,8 @@ def examined(results: Path, examination: Noting | None) -> tuple[RunResult, int]
 
 def test_an_examination_is_kept_beside_the_result_and_weights_are_not(tmp_path: Path) -> None:
     result, steps = examined(tmp_path, Noting(3))
-    beside = tmp_path / result.name / "accuracy"
-    assert steps == 6 and beside.read_text() == f"{result.test['accuracy']:.3f}"
-    assert files(tmp_path) == [f"{result.name}.json", f"{result.name}/accuracy"]
+    assert steps == 6 and result.examined == {"accuracy": f"{result.test['accuracy']:.3f}"}
+    assert files(tmp_path) == [f"{result.name}.json", f"{result.name}/picture"]
     assert [examined(tmp_path, of)[1] for of in (Noting(3), None)] == [0, 0]
 
 
@@ -261,8 +262,7 @@ def test_a_run_is_trained_anew_for_what_was_not_kept_of_it(tmp_path: Path) -> No
     for digits in (3, 4):
         again, steps = examined(tmp_path, Noting(digits))
         assert steps == 6 and again.test == result.test
-        text = (tmp_path / result.name / "accuracy").read_text()
-        assert text == f"{result.test['accuracy']:.{digits}f}"
+        assert again.examined == {"accuracy": f"{result.test['accuracy']:.{digits}f}"}
 
 
 def test_there_is_no_result_before_it_is_examined(tmp_path: Path) -> None:

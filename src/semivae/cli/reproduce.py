@@ -259,16 +259,16 @@ def _generation(wish: Wish) -> dict[str, object]:
             arrays = load(plan[0].request.data, wish.data_dir)
             judge(arrays, of.effort.judge_epochs, of.judge, shown.training("judge"))
     found = list(_executed(wish, titles, results, of).values())
-    rows = [generation.row_of(s.model, r, results) for s, r in zip(plan, found, strict=True)]
+    rows = [generation.row_of(side.model, run) for side, run in zip(plan, found, strict=True)]
     text = generation_page.markdown(rows, found, wish.command("generation"), of.effort)
-    pictured = {row.model: results / run.name for row, run in zip(rows, found, strict=True)}
+    pictured = {row.model: run for row, run in zip(rows, found, strict=True)}
     written = [
         _written(folder / "generation.md", text.encode()),
         _written(folder / "generation.csv", generation_page.to_csv(rows).encode()),
         _written(folder / "generation.png", to_png(generation_page.figure(rows))),
         *(
             _written(folder / f"{name}.png", to_png(figure))
-            for name, figure in generation_page.pictures(pictured).items()
+            for name, figure in generation_page.pictures(pictured, results).items()
         ),
     ]
     return {

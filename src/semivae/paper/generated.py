@@ -1,8 +1,7 @@
-"""What one trained model generates: measures beside those of real images, and pictures, kept in
-files beside the result of its run."""
+"""What one trained model generates: measures beside those of real images, and pictures, kept with
+the result of its run."""
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,30 +11,31 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from semivae.assessment import PAIRS, drawn_rows
+from semivae.assessment import drawn_rows, few_pairs
 from semivae.config import to_plain
 from semivae.data.datasets import Arrays
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import accuracy
-from semivae.files import write_bytes, write_text
+from semivae.files import write_bytes
 from semivae.fitting import Hooks, Predictor
 from semivae.noise import key
+from semivae.paper.boundary import Boundary, boundary
 from semivae.paper.judge import Judgement, diversity, judge, judged
+from semivae.paper.runs import RunResult
 from semivae.pictures import pictured
 from semivae.plots import Sheet, tiles
 from semivae.recipes import Recipe
 from semivae.runs import Finished
 
-FILE = "generated.json"
-
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: images of each class, and test rows for log p(x) with so many
-    importance samples of z; and for how many epochs the judge is trained."""
+    """How much is measured: images of each class; test rows, and paths between two of them, for
+    log p(x) with so many importance samples of z; and for how many epochs the judge is trained."""
 
     images: int
     rows: int
+    paths: int
     samples: int
     judge_epochs: int
 
@@ -47,7 +47,8 @@ class Generated:
     consistency: the share of samples that the judge takes for their class, real_consistency that
     of as many test images; feature_distance and pixel_distance: the mean distance within classes
     of samples, over that of these test images in the two `_diversity`; log_p_x, with its standard
-    error over rows. judge_accuracy: of the judge on the whole test set, in share.
+    error over rows. judge_accuracy: of the judge on the whole test set, in share. boundary: how
+    dense the data are where the model's classifier is least sure.
     """
 
     likelihood: str
@@ -61,22 +62,22 @@ class Generated:
     log_p_x: float
     log_p_x_error: float
     judge_accuracy: float
+    boundary: Boundary
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The examination of a run: measures by the judge in a folder of its own, and pictures."""
+    """The examination of a run: measures, by a judge kept in a folder, and pictures."""
 
     effort: Effort
     judge: Path
 
-    def done(self, folder: Path) -> bool:
-        """Whether the folder holds measures of this effort."""
-        path = folder / FILE
-        return path.exists() and json.loads(path.read_text())["effort"] == asdict(self.effort)
+    def done(self, examined: Mapping[str, Any]) -> bool:
+        """Whether these are measures of this effort."""
+        return bool(examined.get("effort") == asdict(self.effort))
 
-    def __call__(self, finished: Finished, folder: Path) -> None:
-        """Measures, draws and writes."""
+    def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
+        """Measures, and draws into the folder."""
         arrays = finished.prepared.arrays
         by = judge(arrays, self.effort.judge_epochs, self.judge, Hooks())
         seed = finished.prepared.request.seed
@@ -84,14 +85,14 @@ class Generation:
             finished.trained.predictor, finished.trained.recipe, arrays, by, self.effort, seed
         )
         pictures = pictured(finished)
+        folder.mkdir(exist_ok=True)
         for name, sheet in pictures.items():
             write_bytes(folder / f"{name}.png", _png(sheet))
-        facts = {
+        return {
             "effort": asdict(self.effort),
             "measures": asdict(of),
             "pictures": {name: _names(sheet) for name, sheet in pictures.items()},
         }
-        write_text(folder / FILE, json.dumps(facts, indent=1) + "\n")
 
 
 def measured(
@@ -110,18 +111,16 @@ def measured(
     ]
     ours, theirs = judged(by, drawn), judged(by, real)
     rows = x[drawn_rows(len(x), effort.rows, seed=0)]  # the same for every run
-    chunks = [
-        chunk
-        for part in np.array_split(rows, -(-len(rows) * len(classes) // PAIRS))
-        for chunk in predictor.chunks(part)
-    ]
-    found = evidence(predictor.model, chunks, effort.samples, seed)
+    found = evidence(predictor.model, few_pairs(predictor, rows), effort.samples, seed)
     return Generated(
         likelihood=likelihood_of(recipe),
         images=len(real[0]),
         log_p_x=found.mean,
         log_p_x_error=found.standard_error,
         judge_accuracy=accuracy(by.predict_proba(x), y),
+        boundary=boundary(
+            predictor, rows, found.log_p_x.cpu().numpy(), effort.paths, effort.samples, seed=0
+        ),
         **compared(ours, theirs),
     )
 
@@ -151,14 +150,18 @@ def likelihood_of(recipe: Recipe) -> str:
     return ", ".join([plain["kind"], *symbols])
 
 
-def read(folder: Path) -> tuple[Generated, dict[str, Sheet]]:
-    """What `Generation` wrote."""
-    facts = json.loads((folder / FILE).read_text())
-    pictures = {
+def read(result: RunResult) -> Generated:
+    """What was measured of a run."""
+    measures = result.examined["measures"]
+    return Generated(**(measures | {"boundary": Boundary(**measures["boundary"])}))
+
+
+def drawn(result: RunResult, folder: Path) -> dict[str, Sheet]:
+    """The pictures of a run, from its folder."""
+    return {
         name: _sheet((folder / f"{name}.png").read_bytes(), names)
-        for name, names in facts["pictures"].items()
+        for name, names in result.examined["pictures"].items()
     }
-    return Generated(**facts["measures"]), pictures
 
 
 def _png(sheet: Sheet) -> bytes:

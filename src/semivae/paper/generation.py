@@ -15,8 +15,8 @@ from semivae.paper.sides import M2, OPTIMIZED, Side, sides
 from semivae.runs import Request
 
 NAME = "generation"
-EFFORT = Effort(images=500, rows=1000, samples=100, judge_epochs=8)
-QUICK = Effort(images=40, rows=100, samples=20, judge_epochs=60)
+EFFORT = Effort(images=500, rows=1000, paths=50, samples=100, judge_epochs=8)
+QUICK = Effort(images=40, rows=100, paths=10, samples=20, judge_epochs=60)
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def examination(results: Path, quick: bool) -> Generation:
 
 def missing(requests: Sequence[Request], results: Path, of: Generation) -> bool:
     """Whether one of the runs has no result with its examination yet."""
-    found = (path for path in results.glob("*.json") if of.done(path.with_suffix("")))
-    asked = {load_result(path).asked for path in found}
-    return not asked.issuperset(requests)
+    found = map(load_result, results.glob("*.json"))
+    return not {run.asked for run in found if of.done(run.examined)}.issuperset(requests)
 
 
 def read(results: Path) -> tuple[list[Row], list[RunResult]]:
@@ -61,13 +60,12 @@ def read(results: Path) -> tuple[list[Row], list[RunResult]]:
     names = {"paper-m2": M2, "paper-optimized": OPTIMIZED}
     found = [load_result(path) for path in results.glob("*.json")]
     found.sort(key=lambda result: (result.asked.seed, result.asked.recipe))
-    return [row_of(names[result.asked.recipe], result, results) for result in found], found
+    return [row_of(names[result.asked.recipe], result) for result in found], found
 
 
-def row_of(model: str, result: RunResult, results: Path) -> Row:
-    """The row of a run from its files."""
-    measures, _ = generated.read(results / result.name)
-    return Row(model, result.asked.seed, result.accuracy / 100, measures)
+def row_of(model: str, result: RunResult) -> Row:
+    """The row of a run."""
+    return Row(model, result.asked.seed, result.accuracy / 100, generated.read(result))
 
 
 class Measure(NamedTuple):
@@ -94,6 +92,9 @@ def measures(rows: Sequence[Row]) -> list[Measure]:
         ),
         Measure("diversity in features", lambda of: of.feature_diversity, _one, 3, _near_one),
         Measure("diversity in pixels", lambda of: of.pixel_diversity, _one, 3, _near_one),
+        Measure("rarer at the boundary: rows, nats", lambda of: of.boundary.gap, None, 2, _higher),
+        Measure("share of pairs", lambda of: of.boundary.rank, None, 3, _higher),
+        Measure("paths, nats", lambda of: of.boundary.dip, None, 2, _higher),
         *(Measure(f"log p(x), nats: {of}", _log_p_x(of), None, 2, _higher) for of in kinds),
     ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semivae.paper import generated
+from semivae.paper.boundary import LEAST_SHARE, Boundary
 from semivae.paper.experiments import spread
 from semivae.paper.generated import Effort, Generated
 from semivae.paper.generation import (
@@ -83,6 +84,13 @@ def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of
             "rows, the same for every run: a lower bound in expectation. Each likelihood has a "
             "column of its own, as densities under two of them cannot be compared"
         ),
+        "rarer at the boundary": (
+            f"log p(x) of the {100 * (1 - LEAST_SHARE):g} % of those rows with the largest margin "
+            "of q(y|x) less that of the others; the share of pairs of such rows in which the "
+            "latter is the rarer one; and the mean log p(x) along a straight path between two "
+            f"images of different predicted classes, less that where the prediction changes, "
+            f"{of.paths} paths; all under the model's own density"
+        ),
         "gain in quality": (
             "of consistency and log p(x) the difference, of diversity that of its distance "
             "from 1, over paired seeds"
@@ -116,12 +124,14 @@ def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of
 def to_csv(rows: Sequence[Row]) -> str:
     """A line per run with every measure."""
     text = io.StringIO()
-    names = ["model", "seed", "accuracy", *(part.name for part in fields(Generated))]
+    own = [part.name for part in fields(Generated) if part.name != "boundary"]
+    names = ["model", "seed", "accuracy", *own, *(part.name for part in fields(Boundary))]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         plain = asdict(row)
-        writer.writerow(plain.pop("generated") | plain)
+        generated_fields = plain.pop("generated")
+        writer.writerow(generated_fields | generated_fields.pop("boundary") | plain)
     return text.getvalue()
 
 
@@ -138,10 +148,10 @@ def figure(rows: Sequence[Row]) -> "Figure":
     return dots("What the models generate, beside real test images", panels)
 
 
-def pictures(folders: Mapping[str, Path]) -> dict[str, "Figure"]:
-    """Each picture, by its name, of one run of each model (the folder of its files) side by
-    side."""
-    kept = {model: generated.read(folder)[1] for model, folder in folders.items()}
+def pictures(of: Mapping[str, RunResult], results: Path) -> dict[str, "Figure"]:
+    """Each picture, by its name, of one run of each model side by side, from the folder of their
+    results."""
+    kept = {model: generated.drawn(run, results / run.name) for model, run in of.items()}
     return {
         name: image_sheets(title, [replace(kept[model][name], title=model) for model in kept])
         for name, title in PICTURES.items()

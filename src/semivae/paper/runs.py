@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ class RunResult:
     """What one run reached, with all that produced it; plain values, one JSON file.
 
     `history` has the epochs as `metrics.jsonl` has them, every term by name; empty in files of
-    earlier versions.
+    earlier versions. `examined` is what an `Examination` found, empty without one.
     """
 
     name: str
@@ -52,6 +52,7 @@ class RunResult:
     commit: str | None
     machine: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
+    examined: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asked(self) -> runs.Request:
@@ -135,16 +136,17 @@ def machine() -> dict[str, Any]:
 
 @runtime_checkable
 class Examination(Protocol):
-    """What else is kept of a finished run, in a folder beside its result; weights are not.
+    """What else is measured of a finished run and kept in its result; weights are not.
 
     A value that processes can send each other.
     """
 
-    def done(self, folder: Path) -> bool:
-        """Whether the folder holds what this examination would write."""
+    def done(self, examined: Mapping[str, Any]) -> bool:
+        """Whether a result with this in it was examined as this examination would."""
 
-    def __call__(self, finished: runs.Finished, folder: Path) -> None:
-        """Examines the run; the folder is made, and may hold an earlier examination."""
+    def __call__(self, finished: runs.Finished, folder: Path) -> dict[str, Any]:
+        """What it finds, as JSON values; pictures go to the folder beside the result, which may
+        not be there yet."""
 
 
 def execute(
@@ -158,17 +160,17 @@ def execute(
     """The result of a run: from its file under `results` if it is there, else trained.
 
     An interrupted run goes on from its last epoch; its partial files lie in a hidden folder beside
-    the results until it ends. What an examination keeps lies in a folder with the run's name; a
-    run whose result lacks it is trained anew. `first_stage` gives a folder that `run_first_stage`
-    has filled, for a run that is started to go on from.
+    the results until it ends. A run whose result lacks the examination is trained anew.
+    `first_stage` gives a folder that `run_first_stage` has filled, for a run that is started to go
+    on from.
     """
     commit = runs.commit()  # of what runs now, not of what the tree holds when it ends
     prepared = runs.prepare(request, data_dir)
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     plain = to_plain(prepared.recipe)
-    examined = examination is None or examination.done(results / name)
-    if examined and (found := stored(path, plain)) is not None:
+    found = stored(path, plain)
+    if found is not None and (examination is None or examination.done(found.examined)):
         return found
     folder = results / ".partial" / name
     model, snapshot = None, None
@@ -188,9 +190,7 @@ def execute(
     finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
     if finished.test is None:
         raise InputError(f"{request.data} has no test set, so there is nothing to report")
-    if examination is not None:
-        (results / name).mkdir(exist_ok=True)
-        examination(finished, results / name)
+    examined = {} if examination is None else examination(finished, results / name)
     weights = finished.trained.predictor.model.parameters()
     result = RunResult(
         name=name,
@@ -202,6 +202,7 @@ def execute(
         commit=commit,
         machine=machine(),
         history=finished.history,
+        examined=examined,
     )
     write_result(path, result)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,129 @@
+"""Does a classifier's decision boundary lie where data are rare? What the paper's 3.1 and 5.5 say
+of it, measured under the model's own density."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.metrics import roc_auc_score
+
+from semivae.assessment import log_p_x
+from semivae.errors import InputError
+from semivae.fitting import Predictor
+from semivae.noise import key
+
+LEAST_SHARE = 0.05  # of the rows: those next to the boundary
+POINTS = 9  # of a path between its ends, for its mean density
+FINE = 101  # of a path with its ends, for where the prediction changes
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """log p(x) next to a classifier's decision boundary, in nats, beside that elsewhere.
+
+    least, rest: the means over the 5 % of rows with the least margin, the two largest q(y|x)
+    apart, and over the others; rank: the share of pairs of a row of each in which that of the rest
+    is the denser one (1/2: no relation), whatever the scale of the density. crossing, path: the
+    means over straight paths between images of two predicted classes, of log p where the
+    prediction first changes and of its mean along the path; nan without such paths.
+    """
+
+    least: float
+    rest: float
+    rank: float
+    crossing: float
+    path: float
+
+    @property
+    def gap(self) -> float:
+        """By how much rows next to the boundary are rarer than the others."""
+        return self.rest - self.least
+
+    @property
+    def dip(self) -> float:
+        """By how much the boundary is rarer than the path through it."""
+        return self.path - self.crossing
+
+
+def boundary(
+    predictor: Predictor,
+    x: np.ndarray,
+    log_p: Float[np.ndarray, " N"],
+    paths: int,
+    samples: int,
+    seed: int,
+) -> Boundary:
+    """The measures on images x (N, C, H, W), in the units of the data, whose log p(x) is known;
+    on paths importance-weighted with so many `samples` of z. The paths are those of `seed`."""
+    probs = predictor.predict_proba(x)
+    near = least_margin(probs)
+    ends = pairs(probs.argmax(1), paths, seed)
+    crossing = path = float("nan")
+    if len(ends.start):
+        start, end = (x[rows].astype(np.float64) for rows in ends)
+        at = first_change(predictor, start, end)
+        steps = np.linspace(0, 1, POINTS + 2)[1:-1]
+        points = [between(start, end, at), *(between(start, end, step) for step in steps)]
+        values = log_p_x(predictor, np.concatenate(points), samples, seed).reshape(len(points), -1)
+        crossing, path = float(values[0].mean()), float(values[1:].mean())
+    return Boundary(
+        least=float(log_p[near].mean()),
+        rest=float(log_p[~near].mean()),
+        rank=float(roc_auc_score(~near, log_p)),
+        crossing=crossing,
+        path=path,
+    )
+
+
+def least_margin(probs: Float[np.ndarray, "N K"]) -> Bool[np.ndarray, " N"]:
+    """The 5 % of rows, at least one, whose two largest probabilities are nearest.
+
+    >>> least_margin(np.array([[0.9, 0.1], [0.4, 0.6], [1.0, 0.0]]))
+    array([False,  True, False])
+    """
+    if len(probs) < 2:
+        raise InputError(f"{len(probs)} rows: their margins are compared, give at least 2")
+    ordered = np.sort(probs, 1)
+    margin = ordered[:, -1] - ordered[:, -2]
+    near = np.zeros(len(probs), bool)
+    near[np.argsort(margin, kind="stable")[: max(1, round(LEAST_SHARE * len(probs)))]] = True
+    return near
+
+
+class Ends(NamedTuple):
+    """Numbers of the rows at which paths start and end."""
+
+    start: np.ndarray
+    end: np.ndarray
+
+
+def pairs(predicted: np.ndarray, most: int, seed: int) -> Ends:
+    """At most so many pairs of rows of two predicted classes, drawn by seed; a row in one pair."""
+    order = np.random.default_rng(key(seed, "paths")).permutation(len(predicted))
+    half = len(order) // 2
+    start, end = order[:half], order[half : 2 * half]
+    kept = np.flatnonzero(predicted[start] != predicted[end])[:most]
+    return Ends(start[kept], end[kept])
+
+
+def between(
+    start: Float[np.ndarray, "P *X"], end: Float[np.ndarray, "P *X"], at: float | np.ndarray
+) -> Float[np.ndarray, "P *X"]:
+    """The points of straight paths at `at`, from 0 (start) to 1: one number, or one a path."""
+    share = np.broadcast_to(at, len(start)).reshape(-1, *[1] * (start.ndim - 1))
+    points: np.ndarray = (1 - share) * start + share * end
+    return points
+
+
+def first_change(
+    predictor: Predictor, start: Float[np.ndarray, "P *X"], end: Float[np.ndarray, "P *X"]
+) -> Float[np.ndarray, " P"]:
+    """Where along each path the prediction first is another than at its start, to 1 in 200."""
+    steps = np.linspace(0, 1, FINE)
+    predicted = np.stack(
+        [predictor.predict_proba(between(start, end, step)).argmax(1) for step in steps]
+    )
+    changed = (predicted != predicted[0]).argmax(0)  # the first of them; the ends do differ
+    middle: np.ndarray = (steps[changed - 1] + steps[changed]) / 2
+    return middle
