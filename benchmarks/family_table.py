@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks.family_rows import Row
 from semivae.files import write_bytes, write_text
-from semivae.paper.experiments import select, spread, table, to_csv
+from semivae.paper.experiments import select, table, to_csv
 from semivae.paper.runs import RunResult, load_result
+from semivae.paper.spreads import spread
 from semivae.plots import to_png
 from semivae.plots.panels import Reading, panels
 

@@ -107,7 +107,7 @@ def assess(
         surgery=surgery(encodings, log_prior, seed),
         surgery_rows=len(analysed),
         units=active_units(encodings.posterior_mean),
-        linear=_linear_probe(predictor, x[known], y[known], effort, seed),
+        linear=probe_of_z(predictor, x[known], y[known], effort.linear_rows, seed),
     )
 
 
@@ -147,11 +147,12 @@ def _log_p_xy(found: Evidence, y: Int[np.ndarray, " N"]) -> float | None:
     return float(Evidence(found.log_joint[known]).log_p_xy(labels).double().mean())
 
 
-def _linear_probe(
-    predictor: Predictor, x: np.ndarray, y: Int[np.ndarray, " N"], effort: Effort, seed: int
+def probe_of_z(
+    predictor: Predictor, x: np.ndarray, y: Int[np.ndarray, " N"], most: int, seed: int
 ) -> LinearProbe | None:
-    """None if a class that occurs among the rows has only 1 of them."""
-    rows = drawn_rows(len(x), effort.linear_rows, seed)
+    """The linear probe of z on at most so many labeled rows x (N, *X) as given, half to fit it and
+    half to score it; None if a class that occurs among them has only 1 row."""
+    rows = drawn_rows(len(x), most, seed)
     counts = np.bincount(y[rows])
     if (counts > 0).sum() < 2 or counts[counts > 0].min() < 2:
         return None

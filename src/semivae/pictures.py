@@ -36,8 +36,13 @@ def one_of_each(x: np.ndarray, y: Int[np.ndarray, " N"]) -> Originals:
 
 
 def pictured(finished: Finished) -> dict[str, Sheet]:
-    """What the model of a run can show, beside test rows; without them beside labeled rows."""
+    """What the model of a run can show, beside test rows; without them beside labeled rows.
+
+    Nothing for a table.
+    """
     arrays, predictor = finished.prepared.arrays, finished.trained.predictor
+    if arrays.x.ndim != 4:
+        return {}
     seed = finished.prepared.request.seed
     if arrays.x_test is not None and arrays.y_test is not None:
         return sheets(predictor, arrays.x_test, one_of_each(arrays.x_test, arrays.y_test), seed)

@@ -13,8 +13,8 @@ import numpy as np
 
 from semivae import rundir
 from semivae.config import choose, set_value
-from semivae.data.datasets import Arrays, load
-from semivae.data.scaling import pixels
+from semivae.data.datasets import load
+from semivae.data.published import Arrays
 from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport, accuracy, classification_report
@@ -136,7 +136,7 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         arrays = replace(arrays, x=arrays.x[kept], y=arrays.y[kept])
     split = _split(arrays, request)
     y = as_unlabeled(arrays.y, split.labeled)
-    training_set = TrainingSet(arrays.x, y, arrays.classes, pixels(arrays.pixel_max))
+    training_set = TrainingSet(arrays.x, y, arrays.classes, arrays.scaling)
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
         objective = choose("objective", request.objective)()

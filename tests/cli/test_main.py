@@ -131,7 +131,7 @@ def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None
     assert (ended.code, ended.out) == (2, "")
     pieces = (
         "architecture, results-table, label-counts, gradient-estimators, classifier-entropy, "
-        "learning-from-labels, ablation, generation, or all"
+        "learning-from-labels, ablation, generation, disentanglement, domains, or all"
     )
     assert f"choose from {pieces}" in ended.err
     assert not Path("runs").exists()
@@ -243,7 +243,9 @@ def test_what_models_generate_is_printed_and_written_and_not_trained_again(
         for run in whole
     ]
     monkeypatch.setattr("semivae.paper.generation.plan", lambda seeds, quick: small)
-    monkeypatch.setattr("semivae.paper.generation.QUICK", Effort(4, 6, 2, judge_epochs=1))
+    monkeypatch.setattr(
+        "semivae.paper.generation.QUICK", Effort(4, 6, paths=1, samples=2, judge_epochs=1)
+    )
     command = ("reproduce", "generation", "--quick", "--out", "here", "--jobs", str(jobs))
     ended = cli(*command)
     assert ended.code == 0

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from semivae.data.datasets import DATASETS, Arrays, load
+from semivae.data.datasets import DATASETS, load
+from semivae.data.published import Arrays
 from semivae.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -39,13 +41,14 @@ def npz(folder: Path, **arrays) -> str:
 
 
 def test_names():
-    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10"]
+    images = ["digits", "mnist", "fashion-mnist", "cifar10"]
+    assert list(DATASETS) == [*images, "breast-cancer", "wine"]
 
 
 @pytest.mark.parametrize("name", ["svhn", "MNIST", "", "absent.npz"])
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(
-        InputError, match=r"digits, mnist, fashion-mnist, cifar10, or the path"
+        InputError, match=r"digits, mnist, .*, cifar10, breast-cancer, wine, or the path"
     ) as e:
         load(name)
     assert repr(name) in str(e.value)
@@ -75,6 +78,28 @@ def test_digits():
     whole = np.concatenate([data.x, data.x_test]).reshape(1797, 64)
     original = load_digits().data
     np.testing.assert_array_equal(np.unique(whole, axis=0), np.unique(original, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "classes"),
+    [
+        ("breast-cancer", (426, 143), 30, ("malignant", "benign")),
+        ("wine", (133, 45), 13, ("class_0", "class_1", "class_2")),
+    ],
+)
+def test_tables(name, rows, columns, classes):
+    data = load(name)
+    assert (data.name, data.pixel_max, data.classes) == (name, None, classes)
+    assert data.x.shape == (rows[0], columns) and data.x_test.shape == (rows[1], columns)
+    train, test = np.bincount(data.y), np.bincount(data.y_test)
+    assert (np.abs(test - 0.25 * (train + test)) < 1).all()
+    whole = np.concatenate([data.x, data.x_test])
+    assert len(np.unique(whole, axis=0)) == sum(rows)
+    # Scaled by the training rows alone.
+    scaled = data.scaling.apply(torch.from_numpy(data.x)).double()
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(0, correction=0), 1, atol=1e-6)
+    assert abs(float(data.scaling.apply(torch.from_numpy(data.x_test)).mean(0)[0])) > 1e-3
 
 
 def test_mnist_layout_with_a_warning_for_other_content(tmp_path):

@@ -17,13 +17,11 @@ from semivae.paper.experiments import (
     Ended,
     Experiment,
     Run,
-    Spread,
     classes_of,
     classifier_entropy,
     protocol,
     quick_look,
     select,
-    spread,
     table,
     to_csv,
 )
@@ -82,16 +80,6 @@ def test_an_entropy_that_rounds_below_0_is_0() -> None:
 
 
 # --- means and tables ---
-
-
-def test_a_spread_is_the_mean_and_its_standard_error() -> None:
-    found = spread([95.0, 96.0, 97.0, 98.0])
-    assert found.mean == 96.5
-    assert found.error == pytest.approx(math.sqrt(5 / 3) / 2)
-    assert found.text(2) == "96.50 ± 0.65"
-    one = spread([95.0])
-    assert one.mean == 95 and math.isnan(one.error) and one.text(1) == "95.0"
-    assert Spread(0.5, 0.0).text(3) == "0.500 ± 0.000"
 
 
 def test_a_table_escapes_bars() -> None:

@@ -13,7 +13,8 @@ from torch.distributions import Normal
 
 from semivae.assessment import drawn_rows
 from semivae.config import set_value
-from semivae.data.datasets import Arrays, load
+from semivae.data.datasets import load
+from semivae.data.published import Arrays
 from semivae.data.scaling import pixels
 from semivae.fitting import Hooks, Predictor, new_model
 from semivae.models.m2 import M2

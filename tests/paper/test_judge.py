@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from semivae.data.datasets import Arrays, load
+from semivae.data.datasets import load
+from semivae.data.published import Arrays
 from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, Predictor, Trained, TrainingSet, train_supervised
 from semivae.paper import judge as module

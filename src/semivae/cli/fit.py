@@ -23,8 +23,9 @@ def fit(
         typer.Argument(
             metavar="DATA",
             show_default=False,
-            help="digits, mnist, fashion-mnist, cifar10, or an .npz file with the arrays X and y "
-            "(y = -1: unlabeled), and X_test and y_test if there is a test set.",
+            help="digits, mnist, fashion-mnist, cifar10, the tables breast-cancer and wine, or an "
+            ".npz file of images with the arrays X and y (y = -1: unlabeled), and X_test and "
+            "y_test if there is a test set.",
         ),
     ] = None,
     labels: Annotated[

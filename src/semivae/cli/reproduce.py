@@ -161,7 +161,8 @@ def _experiment(wish: Wish, experiment: "Experiment") -> dict[str, object]:
 
     folder = wish.out / wish.named(experiment.name)
     plan = experiment.plan(wish.seeds, wish.quick)
-    results = _executed(wish, {run.request: run.title for run in plan}, folder / "runs")
+    titles = {run.request: run.title for run in plan}
+    results = _executed(wish, titles, folder / "runs", experiment.examination)
     ended = [Ended(run, results[run.request]) for run in plan]
     readings = experiment.readings(ended)
     text = experiment.page(ended, wish.quick)
@@ -195,6 +196,18 @@ def _learning_from_labels(wish: Wish) -> dict[str, object]:
 
 def _ablation(wish: Wish) -> dict[str, object]:
     from semivae.paper.ablation import EXPERIMENT
+
+    return _experiment(wish, EXPERIMENT)
+
+
+def _disentanglement(wish: Wish) -> dict[str, object]:
+    from semivae.paper.disentanglement import EXPERIMENT
+
+    return _experiment(wish, EXPERIMENT)
+
+
+def _domains(wish: Wish) -> dict[str, object]:
+    from semivae.paper.domains import EXPERIMENT
 
     return _experiment(wish, EXPERIMENT)
 
@@ -289,6 +302,8 @@ PIECES: Mapping[str, Callable[[Wish], dict[str, object]]] = {
     "learning-from-labels": _learning_from_labels,
     "ablation": _ablation,
     "generation": _generation,
+    "disentanglement": _disentanglement,
+    "domains": _domains,
 }
 """What can be reproduced, in the order of `all`."""
 

@@ -1,16 +1,17 @@
-"""The data sets that have a name, and `.npz` files: image arrays with labels and a test set."""
+"""The data sets that have a name, and `.npz` files, with labels and a test set."""
 
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
+from semivae.data import carried
 from semivae.data.arrays import check_features
 from semivae.data.cifar import read_cifar10
+from semivae.data.published import Arrays
 from semivae.data.sources import (
     CIFAR10,
     FASHION_MNIST,
@@ -25,23 +26,6 @@ from semivae.data.sources import (
 )
 from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
-
-
-@dataclass(frozen=True, eq=False)
-class Arrays:
-    """Images and labels as they were published, in memory.
-
-    x, x_test: uint8 from 0 to `pixel_max`. y, y_test: positions in `classes`, -1 for no label
-    (never in y_test). Both test arrays are None if there is no test set.
-    """
-
-    x: UInt8[np.ndarray, "N C H W"]
-    y: Int64[np.ndarray, " N"]
-    x_test: UInt8[np.ndarray, "M C H W"] | None
-    y_test: Int64[np.ndarray, " M"] | None
-    classes: tuple[str, ...]
-    pixel_max: float
-    name: str
 
 
 def load(name: str, data_dir: Path | None = None) -> Arrays:
@@ -63,25 +47,6 @@ def load(name: str, data_dir: Path | None = None) -> Arrays:
         f"there is no data set and no file {name!r}: give one of {', '.join(DATASETS)}, "
         "or the path of an .npz file with the arrays X and y"
     )
-
-
-def digits(data_dir: Path | None = None) -> Arrays:
-    """The 8 x 8 digits that scikit-learn carries, pixels from 0 to 16; needs no file.
-
-    They come without a test set, so a quarter, 450 of 1797, is one here: stratified, with seed 0,
-    the same whatever the seed of a run.
-    """
-    # Imported here: scikit-learn takes a second, and no other data set needs it.
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    bunch = load_digits()
-    images = bunch.images.astype(np.uint8)[:, np.newaxis]
-    labels = bunch.target.astype(np.int64)
-    x, x_test, y, y_test = train_test_split(
-        images, labels, test_size=0.25, random_state=0, stratify=labels
-    )
-    return Arrays(x, y, x_test, y_test, _DIGIT_NAMES, pixel_max=16.0, name="digits")
 
 
 def mnist(data_dir: Path | None = None) -> Arrays:
@@ -244,8 +209,10 @@ _FASHION_NAMES = (
 )
 
 DATASETS: Mapping[str, Callable[[Path | None], Arrays]] = {
-    "digits": digits,
+    "digits": lambda _: carried.digits(),
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
+    "breast-cancer": lambda _: carried.breast_cancer(),
+    "wine": lambda _: carried.wine(),
 }

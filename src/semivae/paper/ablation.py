@@ -10,18 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from semivae.paper.experiments import (
-    Experiment,
-    Run,
-    places,
-    probe_of,
-    quick_look,
-    select,
-    spread,
-    table,
-)
+from semivae.paper.experiments import Experiment, Run, places, probe_of, quick_look, select, table
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, OPTIMIZED, literal
+from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, maps, panels
 from semivae.runs import Request
 

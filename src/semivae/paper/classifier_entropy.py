@@ -17,11 +17,11 @@ from semivae.paper.experiments import (
     probe_of,
     quick_look,
     select,
-    spread,
     table,
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
+from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 

@@ -6,11 +6,11 @@ import io
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semivae.paper.runs import RunResult, load_result
+from semivae.paper.runs import Examination, RunResult, load_result
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots.panels import Reading
 from semivae.runs import Request
@@ -50,7 +50,8 @@ class Experiment:
     `claim` is what the paper says of it. `plan(seeds, quick)` gives the runs, one seed of
     everything first; `quick` ones are on digits. `read` takes the numbers off one result.
     `findings` (Markdown, with links to the figures) and `figures` (by file name) are functions of
-    all readings.
+    all readings. `examination` is what else is measured of every run, if anything; `facts` stand
+    in the protocol in place of those of the same name.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Experiment:
     read: Callable[[Run, RunResult], Iterator[Reading]]
     findings: Callable[[Sequence[Reading]], str]
     figures: Callable[[Sequence[Reading]], Mapping[str, "Figure"]]
+    examination: Examination | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def readings(self, ended: Iterable[Ended]) -> list[Reading]:
         """Every number read off every run."""
@@ -68,7 +71,7 @@ class Experiment:
     def page(self, ended: Sequence[Ended], quick: bool) -> str:
         """The page in Markdown: the claim, what was found, what it depends on."""
         command = f"semivae reproduce {self.name}{' --quick' if quick else ''}"
-        facts = protocol([result for _, result in ended], command)
+        facts = protocol([result for _, result in ended], command) | dict(self.facts)
         return (
             f"# {self.title}\n\nThe paper: {self.claim}\n\n{self.findings(self.readings(ended))}\n"
             + "".join(f"- {name}: {value}\n" for name, value in facts.items())
@@ -131,26 +134,6 @@ def accuracy_at_end(run: Run, result: RunResult) -> Reading:
     return Reading(run.panel, run.line, epochs, TEST_ACCURACY, run.request.seed, result.accuracy)
 
 
-class Spread(NamedTuple):
-    """The mean over seeds and its standard error (nan for one seed)."""
-
-    mean: float
-    error: float
-
-    def text(self, digits: int) -> str:
-        """As a cell of a table."""
-        if math.isnan(self.error):
-            return f"{self.mean:.{digits}f}"
-        return f"{self.mean:.{digits}f} ± {self.error:.{digits}f}"
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """The mean of at least one value and its standard error, s / sqrt(n)."""
-    n = len(values)
-    error = statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
-    return Spread(statistics.fmean(values), error)
-
-
 def select(
     readings: Iterable[Reading], *, panel: str, line: str, measure: str
 ) -> dict[float, list[float]]:
@@ -160,6 +143,17 @@ def select(
         if (r.panel, r.line, r.measure) == (panel, line, measure):
             values.setdefault(r.x, []).append(r.value)
     return values
+
+
+def by_seed(
+    readings: Iterable[Reading], *, panel: str, line: str, measure: str, x: float | None = None
+) -> dict[int, float]:
+    """The value of one line by seed: at `x`, or at the last x of each seed."""
+    found: dict[int, Reading] = {}
+    for r in sorted(readings, key=lambda r: (r.seed, r.x)):
+        if (r.panel, r.line, r.measure) == (panel, line, measure) and x in (None, r.x):
+            found[r.seed] = r
+    return {seed: reading.value for seed, reading in found.items()}
 
 
 def places(readings: Iterable[Reading]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from semivae.assessment import drawn_rows, few_pairs
 from semivae.config import to_plain
-from semivae.data.datasets import Arrays
+from semivae.data.published import Arrays
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import accuracy
 from semivae.files import write_bytes

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from semivae.paper import generated
-from semivae.paper.experiments import spread
+from semivae.paper import generated, spreads
 from semivae.paper.generated import Effort, Generated, Generation
 from semivae.paper.runs import RunResult, load_result
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
+from semivae.paper.spreads import LESS, MORE, Gain
 from semivae.runs import Request
 
 NAME = "generation"
@@ -122,38 +122,24 @@ def values(rows: Sequence[Row], model: str, measure: Measure) -> dict[int, float
     return {seed: value for seed, value in found.items() if not math.isnan(value)}
 
 
-class Gain(NamedTuple):
-    """By how much Optimized-ELBO's quality exceeds M2's: mean and standard error over paired
-    seeds (nan for one)."""
-
-    mean: float
-    error: float
-    seeds: int
-
-    @property
-    def verdict(self) -> str:
-        """In words; beyond two standard errors it is a difference."""
-        if self.seeds < 2:
-            return "one seed allows no verdict"
-        if abs(self.mean) <= 2 * self.error:
-            return "no clear difference"
-        return "better" if self.mean > 0 else "worse"
-
-
 def gain(rows: Sequence[Row], measure: Measure) -> Gain | None:
-    """The gain in quality on the seeds that both models have, if there are any."""
-    m2, optimized = (values(rows, model, measure) for model in (M2, OPTIMIZED))
-    gaps = [
-        measure.quality(optimized[seed]) - measure.quality(m2[seed])
-        for seed in sorted(m2.keys() & optimized.keys())
+    """The gain in quality over M2 on the seeds that both models have, if there are any."""
+    qualities = [
+        {seed: measure.quality(value) for seed, value in values(rows, model, measure).items()}
+        for model in (OPTIMIZED, M2)
     ]
-    if not gaps:
-        return None
-    return Gain(*spread(gaps), len(gaps))
+    return spreads.gain(*qualities)
+
+
+WORDS = {MORE: "better", LESS: "worse"}
 
 
 def verdict(rows: Sequence[Row]) -> str:
     """A sentence on the claim from paired seeds, every measure named."""
     gains = [(measure, gain(rows, measure)) for measure in measures(rows)]
-    parts = [f"{measure.title}: {found.verdict}" for measure, found in gains if found]
+    parts = [
+        f"{measure.title}: {WORDS.get(found.verdict, found.verdict)}"
+        for measure, found in gains
+        if found
+    ]
     return f"Optimized-ELBO against M2: {'; '.join(parts)}." if parts else ""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
-from semivae.paper.experiments import spread
 from semivae.paper.generated import Effort, Generated
 from semivae.paper.generation import (
     NAME,
@@ -23,6 +22,7 @@ from semivae.paper.generation import (
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
+from semivae.paper.spreads import spread
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED
 from semivae.plots import Dots, dots, image_sheets
 
@@ -58,8 +58,7 @@ def table(rows: Sequence[Row]) -> str:
     gains = []
     for column in columns:
         found = gain(rows, column)
-        error = f" ± {found.error:.{column.digits}f}" if found and found.seeds > 1 else ""
-        gains.append(f"{found.mean:+.{column.digits}f}{error}" if found else "–")
+        gains.append(found.text(column.digits) if found else "–")
     lines.append(["gain in quality over M2", *gains, "–", "–"])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float
 
 from semivae import rundir
-from semivae.data.datasets import Arrays
-from semivae.data.scaling import pixels
+from semivae.data.published import Arrays
 from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, Predictor, TrainingSet, train_supervised
 from semivae.noise import key
@@ -32,9 +31,7 @@ def judge(arrays: Arrays, epochs: int, folder: Path, hooks: Hooks) -> Predictor:
     The network of section 2.10 under cross-entropy: one-cycle Adam, in float32, the last weights.
     """
     labeled = arrays.y >= 0
-    rows = TrainingSet(
-        arrays.x[labeled], arrays.y[labeled], arrays.classes, pixels(arrays.pixel_max)
-    )
+    rows = TrainingSet(arrays.x[labeled], arrays.y[labeled], arrays.classes, arrays.scaling)
     training = Training(epochs, Adam(1e-3), OneCycle(), bfloat16=False)
     recipe = replace(paper_m2(rows.facts), training=training, baseline=training)
     settings = {"data": arrays.name, "labels": len(rows.y)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper import rivals
-from semivae.paper.experiments import spread, table
+from semivae.paper.experiments import table
 from semivae.paper.runs import RunResult, execute, load_result
 from semivae.paper.sides import (
     LABELS_USED_FOR_DEFAULTS,
@@ -25,6 +25,7 @@ from semivae.paper.sides import (
     SUPERVISED_PASSES,
     TITLES,
 )
+from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 

@@ -9,16 +9,15 @@ from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
     Run,
-    Spread,
     accuracy_at_end,
     per_epoch,
     quick_look,
     select,
-    spread,
     table,
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, LITERAL, M2, OPTIMIZED, literal
+from semivae.paper.spreads import Spread, spread
 from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 

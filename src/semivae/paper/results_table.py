@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from semivae.paper.experiments import spread
 from semivae.paper.runs import RunResult, load_result
 from semivae.paper.sides import (
     EXACT,
@@ -24,6 +23,7 @@ from semivae.paper.sides import (
     Side,
     sides,
 )
+from semivae.paper.spreads import spread
 from semivae.plots import ResultRow
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
+from torch import Tensor
 
 from semivae import rundir, runs
 from semivae.averaging import take_average
@@ -166,17 +168,23 @@ def label_spreading(
     if (found := rival.stored) is not None:
         return found
     started = time.monotonic()
-    x = prepared.arrays.x.reshape(len(prepared.arrays.x), -1) / prepared.arrays.pixel_max
+    x = _columns(prepared, prepared.arrays.x)
     pca = PCA(spreading.components, random_state=request.seed).fit(x)
     model = LabelSpreading(
         kernel="knn", n_neighbors=spreading.neighbors, alpha=spreading.alpha
     ).fit(pca.transform(x), prepared.training_set.y)
     seconds = time.monotonic() - started
     x_test, y_test = _test_set(prepared)
-    test = pca.transform(x_test.reshape(len(x_test), -1) / prepared.arrays.pixel_max)
+    test = pca.transform(_columns(prepared, x_test))
     with np.errstate(invalid="ignore"):  # 0 / 0, the first class, where no label reaches a row
         right = model.predict(test) == y_test
     return rival.write(right, seconds, epochs=0, parameters=0)
+
+
+def _columns(prepared: runs.Prepared, x: np.ndarray) -> Float[np.ndarray, "N D"]:
+    """Rows as a model sees them, each a line of numbers."""
+    scaled: Tensor = prepared.training_set.scaling.apply(torch.from_numpy(x))
+    return scaled.flatten(1).double().numpy()
 
 
 def _first_stage_of(prepared: runs.Prepared) -> FirstStage:

@@ -1,0 +1,31 @@
+"""A data set in memory, images or a table, with its classes and perhaps a test set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from semivae.data.scaling import Scaling, pixels, standardize
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Rows and labels as they were published, in memory.
+
+    x, x_test: images, uint8 from 0 to `pixel_max`, or the rows of a table, for which `pixel_max`
+    is None. y, y_test: positions in `classes`, -1 for no label (never in y_test). Both test arrays
+    are None if there is no test set.
+    """
+
+    x: UInt8[np.ndarray, "N C H W"] | Float64[np.ndarray, "N D"]
+    y: Int64[np.ndarray, " N"]
+    x_test: UInt8[np.ndarray, "M C H W"] | Float64[np.ndarray, "M D"] | None
+    y_test: Int64[np.ndarray, " M"] | None
+    classes: tuple[str, ...]
+    pixel_max: float | None
+    name: str
+
+    @property
+    def scaling(self) -> Scaling:
+        """Pixels to [0, 1]; columns to mean 0 and standard deviation 1 over x, never x_test."""
+        return standardize(self.x) if self.pixel_max is None else pixels(self.pixel_max)

@@ -1,0 +1,152 @@
+"""Section 2.3, Equation 4: does q(y, z|x) = q(y|x) q(z|x) keep the class out of z? It beside
+q(y|x) q(z|x, y), for M2 and for Optimized-ELBO."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semivae.assessment import Effort, probe_of_z
+from semivae.paper.experiments import (
+    TEST_ACCURACY,
+    Experiment,
+    Run,
+    accuracy_at_end,
+    by_seed,
+    per_epoch,
+    places,
+    probe_of,
+    quick_look,
+    table,
+)
+from semivae.paper.runs import RunResult
+from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
+from semivae.paper.spreads import Gain, gain, spread
+from semivae.plots.panels import Reading, panels
+from semivae.runs import Finished, Request
+
+if TYPE_CHECKING:
+    from semivae.plots import Figure
+
+NAME = "disentanglement"
+CLAIM = (
+    '"To enforce disentanglement, we use the conditional independence assumption" q(z, y|x) = '
+    "q(z|x) q(y|x) (Eq 4). It prints no measure of it."
+)
+ROWS, EPOCHS = LABELS + 10_000, 8
+FACTORIZED, CONDITIONAL = "q(z|x), factorized", "q(z|x, y), conditional"
+FAMILIES: Mapping[str, str] = {
+    FACTORIZED: "family=factorized",
+    CONDITIONAL: "family=conditional",
+}
+LEAKAGE = "I(y; z), nats"
+FROM_Z, FROM_MEANS = "class read from z, %", "class read from the mean of q(z|x), %"
+INFORMATION = "I(y; z) read by the probe, nats"
+ACTIVE = "active units of z"
+
+
+@dataclass(frozen=True)
+class ReadFromZ:
+    """The examination of a run: what a linear probe reads of the class from z, on test rows."""
+
+    rows: int = Effort().linear_rows
+
+    def done(self, examined: Mapping[str, Any]) -> bool:
+        """Whether this is a probe."""
+        return "accuracy_from_z" in examined
+
+    def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
+        """Fits and scores the probe."""
+        arrays = finished.prepared.arrays
+        assert arrays.x_test is not None and arrays.y_test is not None
+        found = probe_of_z(
+            finished.trained.predictor, arrays.x_test, arrays.y_test, self.rows, seed=0
+        )
+        return {} if found is None else found._asdict()
+
+
+def plan(seeds: int, quick: bool) -> list[Run]:
+    """Both objectives under both posteriors, seed by seed."""
+    return [
+        Run(model, family, _request(model, setting, seed, quick))
+        for seed in range(seeds)
+        for model in (M2, OPTIMIZED)
+        for family, setting in FAMILIES.items()
+    ]
+
+
+def _request(model: str, family: str, seed: int, quick: bool) -> Request:
+    request = literal("mnist", model, family, probe_of(quick))
+    full = replace(request, rows=ROWS, epochs=EPOCHS, seed=seed)
+    return quick_look(full, epochs=4) if quick else full
+
+
+def read(run: Run, result: RunResult) -> Iterator[Reading]:
+    """I(y; z) of the probe's rows and the active units after each epoch; at the end what the
+    linear probe reads, and test accuracy."""
+    measures = {
+        LEAKAGE: lambda record: float(record["probe/leakage"]),
+        ACTIVE: lambda record: float(record["probe/active_units"]),
+    }
+    yield from per_epoch(run, result, measures)
+    at_end = accuracy_at_end(run, result)
+    yield at_end
+    found = result.examined
+    for measure, value in (
+        (FROM_Z, 100 * found["accuracy_from_z"]),
+        (FROM_MEANS, 100 * found["accuracy_from_means"]),
+        (INFORMATION, found["information_from_z"]),
+    ):
+        yield replace(at_end, measure=measure, value=float(value))
+
+
+MEASURES = (FROM_Z, FROM_MEANS, INFORMATION, LEAKAGE, ACTIVE, TEST_ACCURACY)
+
+
+def findings(readings: Sequence[Reading]) -> str:
+    """A line per objective and posterior, and what the factorized one changes."""
+    lines = []
+    for panel, line in places(readings):
+        ends = [by_seed(readings, panel=panel, line=line, measure=m) for m in MEASURES]
+        cells = (spread(list(end.values())).text(2) for end in ends)
+        lines.append((panel, line, *cells, str(len(ends[0]))))
+    header = ("Objective", "Posterior", *MEASURES, "Seeds")
+    return (
+        f"{_changes(readings)}\n\n{table(header, lines)}\n![I(y; z) by epoch]({NAME}.png)\n\n"
+        "Means over seeds ± standard error at the end. Read by a linear probe: logistic "
+        f"regression fitted on half of {Effort().linear_rows:,} test rows and scored on the "
+        "other half, from a draw of z or from the mean of q(z|x); guessing reads 10 %. I(y; z) is "
+        "that of the aggregate posterior of the probe's fixed training rows, y as the classifier "
+        "has it: once z tells so few rows apart it is near I(y; x), whatever more would show.\n"
+    )
+
+
+def _changes(readings: Sequence[Reading]) -> str:
+    parts = []
+    for model in dict.fromkeys(panel for panel, _ in places(readings)):
+        found = less_read(readings, model)
+        if found is not None:
+            parts.append(f"{model} {found.text(2)} points ({found.verdict}, {found.seeds} seeds)")
+    return (
+        "Found: what a linear probe reads of the class from a draw of z under the factorized "
+        f"posterior, minus that under the conditional one: {'; '.join(parts)}."
+    )
+
+
+def less_read(readings: Sequence[Reading], model: str) -> Gain | None:
+    """The class read from z under the factorized posterior over that under the conditional one, in
+    points; below 0, the factorized one keeps more of the class out of z."""
+    sides = [by_seed(readings, panel=model, line=family, measure=FROM_Z) for family in FAMILIES]
+    return gain(*sides)
+
+
+def figures(readings: Sequence[Reading]) -> dict[str, "Figure"]:
+    """I(y; z) and active units against epoch, a panel per objective."""
+    shown = [reading for reading in readings if reading.measure in (LEAKAGE, ACTIVE)]
+    return {NAME: panels(shown, "Class left in z under two posteriors (Eq 4)", "epoch")}
+
+
+EXPERIMENT = Experiment(
+    NAME, "Does factorizing keep the class out of z? (Eq 4)", CLAIM, plan, read, findings, figures,
+    ReadFromZ(),
+)  # fmt: skip

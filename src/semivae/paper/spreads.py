@@ -1,0 +1,61 @@
+"""Means over seeds, and what the difference of two of them amounts to."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Spread(NamedTuple):
+    """The mean over seeds and its standard error (nan for one seed)."""
+
+    mean: float
+    error: float
+
+    def text(self, digits: int, sign: str = "") -> str:
+        """As a cell of a table; `sign` "+" for a difference."""
+        mean = f"{self.mean:{sign}.{digits}f}"
+        return mean if math.isnan(self.error) else f"{mean} ± {self.error:.{digits}f}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The mean of at least one value and its standard error, s / sqrt(n)."""
+    n = len(values)
+    error = statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
+    return Spread(statistics.fmean(values), error)
+
+
+MORE, LESS, SAME = "more", "less", "no clear difference"
+ONE_SEED = "one seed allows no verdict"
+
+
+class Gain(NamedTuple):
+    """By how much one side exceeds another: mean and standard error over paired seeds (nan for
+    one)."""
+
+    mean: float
+    error: float
+    seeds: int
+
+    @property
+    def verdict(self) -> str:
+        """`MORE` or `LESS` beyond two standard errors, else `SAME`; of one seed none."""
+        if self.seeds < 2:
+            return ONE_SEED
+        if abs(self.mean) <= 2 * self.error:
+            return SAME
+        return MORE if self.mean > 0 else LESS
+
+    def text(self, digits: int) -> str:
+        """As a cell of a table."""
+        return Spread(self.mean, self.error).text(digits, "+")
+
+
+def gain(side: Mapping[int, float], over: Mapping[int, float]) -> Gain | None:
+    """How much `side` exceeds `over`, values by seed, on the seeds of both; None without one.
+
+    >>> gain({0: 3.0, 1: 5.0, 2: 9.0}, {0: 2.0, 1: 2.0})
+    Gain(mean=2.0, error=1.0, seeds=2)
+    """
+    gaps = [side[seed] - over[seed] for seed in sorted(side.keys() & over.keys())]
+    return Gain(*spread(gaps), len(gaps)) if gaps else None

@@ -1,0 +1,40 @@
+"""paper.spreads: means over seeds and paired differences, by hand."""
+
+import math
+
+import pytest
+
+from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, Spread, gain, spread
+
+
+def test_a_spread_is_the_mean_and_its_standard_error() -> None:
+    found = spread([95.0, 96.0, 97.0, 98.0])
+    assert found.mean == 96.5
+    assert found.error == pytest.approx(math.sqrt(5 / 3) / 2)
+    assert found.text(2) == "96.50 ± 0.65"
+    one = spread([95.0])
+    assert one.mean == 95 and math.isnan(one.error) and one.text(1) == "95.0"
+    assert Spread(0.5, 0.0).text(3) == "0.500 ± 0.000"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Gain(5.0, math.inf, 1), ONE_SEED),
+        (Gain(5.0, 2.6, 3), SAME),
+        (Gain(5.0, 2.4, 3), MORE),
+        (Gain(-5.0, 2.4, 3), LESS),
+        (Gain(0.0, 0.0, 3), SAME),
+    ],
+)
+def test_a_verdict_is_beyond_two_standard_errors(found: Gain, words: str) -> None:
+    assert found.verdict == words
+
+
+def test_a_gain_is_over_the_seeds_of_both() -> None:
+    found = gain({0: 92.0, 1: 96.0}, {1: 90.0, 0: 90.0, 2: 10.0})
+    assert found == Gain(4.0, 2.0, 2) and found.text(1) == "+4.0 ± 2.0"
+    one = gain({0: 1.0, 5: 3.0}, {5: 4.0})
+    assert one is not None and (one.mean, one.seeds) == (-1.0, 1) and math.isnan(one.error)
+    assert one.text(2) == "-1.00" and one.verdict == ONE_SEED
+    assert gain({0: 1.0}, {1: 1.0}) is None
