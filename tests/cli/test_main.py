@@ -21,6 +21,8 @@ from semivae.cli import main
 from semivae.paper import (
     ablation,
     classifier_entropy,
+    disentanglement,
+    domains,
     experiments,
     generation,
     generation_page,
@@ -276,7 +278,13 @@ def test_what_models_generate_is_printed_and_written_and_not_trained_again(
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.EXPERIMENT.name: experiment.EXPERIMENT
-    for experiment in (classifier_entropy, learning_from_labels, ablation)
+    for experiment in (
+        classifier_entropy,
+        learning_from_labels,
+        ablation,
+        disentanglement,
+        domains,
+    )
 }
 
 

@@ -1,6 +1,7 @@
 """Does a classifier's decision boundary lie where data are rare? What the paper's 3.1 and 5.5 say
 of it, measured under the model's own density."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,14 +27,14 @@ class Boundary:
     apart, and over the others; rank: the share of pairs of a row of each in which that of the rest
     is the denser one (1/2: no relation), whatever the scale of the density. crossing, path: the
     means over straight paths between images of two predicted classes, of log p where the
-    prediction first changes and of its mean along the path; nan without such paths.
+    prediction first changes and of its mean along the path; None without such paths.
     """
 
     least: float
     rest: float
     rank: float
-    crossing: float
-    path: float
+    crossing: float | None
+    path: float | None
 
     @property
     def gap(self) -> float:
@@ -42,7 +43,9 @@ class Boundary:
 
     @property
     def dip(self) -> float:
-        """By how much the boundary is rarer than the path through it."""
+        """By how much the boundary is rarer than the path through it; nan without one."""
+        if self.path is None or self.crossing is None:
+            return math.nan
         return self.path - self.crossing
 
 
@@ -59,7 +62,7 @@ def boundary(
     probs = predictor.predict_proba(x)
     near = least_margin(probs)
     ends = pairs(probs.argmax(1), paths, seed)
-    crossing = path = float("nan")
+    crossing = path = None
     if len(ends.start):
         start, end = (x[rows].astype(np.float64) for rows in ends)
         at = first_change(predictor, start, end)
