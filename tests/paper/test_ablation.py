@@ -9,11 +9,15 @@ from semivae.paper.ablation import (
     ACCURACY,
     AGGREGATE,
     AS_CHOSEN,
+    DIGITS,
+    ECE,
     ENTROPY,
     GRID_FIGURES,
     GRIDS,
     LEVELS,
     NAME,
+    NLL,
+    OVERCONFIDENCE,
     TOTALS,
     WEAK,
     Symbols,
@@ -97,8 +101,10 @@ def result(alpha: float, beta: float, gamma: float) -> RunResult:
     }
     last = {"probe/classifier_entropy": 0.5, "probe/aggregate_entropy": 2.0}
     earlier = {"probe/classifier_entropy": 9.0, "probe/aggregate_entropy": 9.0}
+    bins = {"rows": [50, 50], "confidence": [0.9, 0.98]}
+    test = {"n": 100, "accuracy": 0.9, "ece": 0.02, "nll": 0.3, "reliability": bins}
     return RunResult(
-        "x", {"validation_accuracy": 0.9}, {}, recipe, {}, 1, None, {}, [earlier, last]
+        "x", {"validation_accuracy": 0.9}, test, recipe, {}, 1, None, {}, [earlier, last]
     )
 
 
@@ -111,7 +117,7 @@ def test_a_result_stands_at_the_level_of_its_panel(panel: str, x: float) -> None
     readings = list(read(run, result(30.0, -0.2, 1.0)))
     assert {(reading.x, reading.seed) for reading in readings} == {(x, 1)}
     assert {reading.measure: reading.value for reading in readings} == {
-        ACCURACY: 90.0, ENTROPY: 0.5, AGGREGATE: 2.0,
+        ACCURACY: 90.0, ENTROPY: 0.5, AGGREGATE: 2.0, ECE: 0.02, NLL: 0.3, OVERCONFIDENCE: pytest.approx(4.0),
     }  # fmt: skip
 
 
@@ -120,7 +126,7 @@ def grid_of(panel: str, line: str, entropies: dict[float, float]) -> list[Readin
         Reading(panel, line, total, measure, seed, value)
         for total, value in entropies.items()
         for seed in (0, 1)
-        for measure in (ACCURACY, ENTROPY, AGGREGATE)
+        for measure in DIGITS
     ]
 
 
@@ -143,7 +149,9 @@ def test_the_page_has_every_level_and_links_every_figure() -> None:
     ]
     page = findings(readings)
     assert page.count("\n| alpha | ") == page.count("\n| beta | ") == 5
-    assert "| beta | -10 | 90.00 ± 0.00 | 0.500 ± 0.000 | 2.000 ± 0.000 | 2 |" in page
+    assert (
+        "| beta | -10 | 90.00 ± 0.00 | 0.500 ± 0.000 | 2.000 ± 0.000 | 0.0200 ± 0.0000 | " in page
+    )
     assert page.count(" | 0.500 ± 0.000 | ") == 15 + 2 * 21
     drawn = figures(readings)
     assert list(drawn) == [NAME, *GRID_FIGURES.values()]

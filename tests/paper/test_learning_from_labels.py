@@ -12,6 +12,7 @@ from semivae.paper.experiments import TEST_ACCURACY, Run
 from semivae.paper.learning_from_labels import (
     ACCURACY,
     ALONE,
+    CONFIDENCE,
     LABELED_SUMS,
     NAME,
     SHARPENED,
@@ -114,14 +115,23 @@ def test_one_seed_of_everything_comes_first() -> None:
         assert "likelihood.sigma=0.5" in run.request.settings
 
 
+# A bin without rows has no confidence.
+SURE = {
+    "n": 4,
+    "accuracy": 0.75,
+    "reliability": {"rows": [1, 0, 3], "confidence": [0.5, None, 0.9]},
+}
+
+
 def test_a_result_is_read_by_epoch() -> None:
     history = [{"epoch": 1, "validation_accuracy": 0.25}, {"epoch": 2, "validation_accuracy": 0.5}]
-    trained = RunResult("x", {"epochs": 2}, {"accuracy": 0.75}, {}, {}, 1, None, {}, history)
+    trained = RunResult("x", {"epochs": 2}, SURE, {}, {}, 1, None, {}, history)
     found = list(read(Run(WHOLE, "line", Request("mnist", seed=1)), trained))
     assert found == [
         Reading(WHOLE, "line", 1, ACCURACY, 1, 25.0),
         Reading(WHOLE, "line", 2, ACCURACY, 1, 50.0),
         Reading(WHOLE, "line", 2, TEST_ACCURACY, 1, 75.0),
+        Reading(WHOLE, "line", 2, CONFIDENCE, 1, pytest.approx(0.8)),  # type: ignore[arg-type]
     ]
 
 

@@ -179,7 +179,7 @@ def test_a_loss_is_not_there() -> None:
 
 def test_one_seed_allows_no_verdict() -> None:
     text = verdict([97.0], [98.0])
-    assert "standard error inf, 1 paired seed" in text
+    assert "+1.00 points (standard error nan, 1 paired seed" in text
     assert text.endswith("one seed allows no verdict.")
 
 

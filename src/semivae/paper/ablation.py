@@ -10,7 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from semivae.paper.experiments import Experiment, Run, places, probe_of, quick_look, select, table
+from semivae.paper.experiments import (
+    Experiment,
+    Run,
+    mean_confidence,
+    places,
+    probe_of,
+    quick_look,
+    select,
+    table,
+)
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, OPTIMIZED, literal
 from semivae.paper.spreads import spread
@@ -29,6 +38,9 @@ ROWS, EPOCHS, VALIDATION = LABELS + 10_000, 8, 5000
 ACCURACY = "validation accuracy, %"
 ENTROPY = "classifier entropy, nats"
 AGGREGATE = "aggregate entropy, nats"
+ECE = "test calibration error"
+NLL = "test NLL, nats"
+OVERCONFIDENCE = "test confidence less accuracy, points"
 
 
 KEYS: Mapping[str, str] = {
@@ -99,8 +111,8 @@ def plan(seeds: int, quick: bool) -> list[Run]:
 
 
 def read(run: Run, result: RunResult) -> Iterator[Reading]:
-    """Accuracy at the end and both entropies on the probe's rows after the last epoch, against the
-    panel's symbol; in the grids against beta + gamma."""
+    """Accuracy and calibration at the end, and both entropies on the probe's rows after the last
+    epoch, against the panel's symbol; in the grids against beta + gamma."""
     objective, last = result.recipe["objective"], result.history[-1]
     if run.panel in GRIDS:
         x = round(objective["beta"] + objective["gamma"], 6)
@@ -110,6 +122,9 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
         ACCURACY: 100 * result.summary["validation_accuracy"],
         ENTROPY: last["probe/classifier_entropy"],
         AGGREGATE: last["probe/aggregate_entropy"],
+        ECE: result.test["ece"],
+        NLL: result.test["nll"],
+        OVERCONFIDENCE: 100 * (mean_confidence(result) - result.test["accuracy"]),
     }
     for measure, value in values.items():
         yield Reading(run.panel, run.line, float(x), measure, run.request.seed, float(value))
@@ -146,25 +161,22 @@ def findings(readings: Sequence[Reading]) -> str:
     )
 
 
-HEADER = ("Validation accuracy, %", "Classifier entropy", "Aggregate entropy", "Seeds")
+HEADER = (
+    "Validation accuracy, %", "Classifier entropy", "Aggregate entropy", "Test ECE", "Test NLL",
+    "Seeds",
+)  # fmt: skip
+DIGITS: Mapping[str, int] = {ACCURACY: 2, ENTROPY: 3, AGGREGATE: 3, ECE: 4, NLL: 3}
 
 
-def _cells(
-    readings: Sequence[Reading], panel: str, line: str
-) -> dict[float, tuple[str, str, str, str]]:
+def _cells(readings: Sequence[Reading], panel: str, line: str) -> dict[float, tuple[str, ...]]:
     """The cells of `HEADER` by x."""
-    accuracy, entropy, aggregate = (
-        select(readings, panel=panel, line=line, measure=measure)
-        for measure in (ACCURACY, ENTROPY, AGGREGATE)
-    )
+    of = {name: select(readings, panel=panel, line=line, measure=name) for name in DIGITS}
     return {
         x: (
-            spread(accuracy[x]).text(2),
-            spread(entropy[x]).text(3),
-            spread(aggregate[x]).text(3),
-            str(len(accuracy[x])),
+            *(spread(of[name][x]).text(digits) for name, digits in DIGITS.items()),
+            str(len(values)),
         )
-        for x in accuracy
+        for x, values in of[ACCURACY].items()
     }
 
 
@@ -185,8 +197,12 @@ def steepest(readings: Sequence[Reading], grid: str) -> str:
     return f"The classifier's entropy falls most steeply {', '.join(parts)}."
 
 
+DRAWN = (ACCURACY, ENTROPY, AGGREGATE)
+
+
 def figures(readings: Sequence[Reading]) -> dict[str, "Figure"]:
     """Curves of one symbol at a time, and a map of each grid."""
+    readings = [reading for reading in readings if reading.measure in DRAWN]
     alone = [reading for reading in readings if reading.panel in LEVELS]
     title = "Optimized-ELBO, one symbol at a time"
     drawn = {NAME: panels(alone, title, "value of the symbol")}

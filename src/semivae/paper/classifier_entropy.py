@@ -3,7 +3,7 @@ y, with and without the classifier's own term."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from semivae.paper.experiments import (
     TEST_ACCURACY,
@@ -21,7 +21,7 @@ from semivae.paper.experiments import (
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
-from semivae.paper.spreads import spread
+from semivae.paper.spreads import Spread, spread
 from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 
@@ -88,27 +88,19 @@ def findings(readings: Sequence[Reading]) -> str:
     """A line per curve: where it starts, its least value, where it ends, and whether it rises."""
     lines, rising = [], []
     for panel, line in places(readings):
-        by_epoch = select(readings, panel=panel, line=line, measure=ENTROPY)
-        means = {epoch: spread(values) for epoch, values in by_epoch.items()}
-        first, last = min(means), max(means)
-        half = list(means)[len(means) // 2]
-        least = min(means, key=lambda epoch: means[epoch].mean)
-        whole, later = (
-            judged([b - a for a, b in zip(by_epoch[start], by_epoch[last], strict=True)])
-            for start in (first, half)
-        )
+        of = course(readings, panel, line)
         if line.startswith(M2):
-            rising.append((whole, later))
+            rising.append(of)
         (accuracies,) = select(readings, panel=panel, line=line, measure=TEST_ACCURACY).values()
         lines.append(
             (
                 panel,
                 line,
-                means[first].text(4),
-                f"{means[least].text(4)} ({least:g})",
-                means[last].text(4),
-                whole,
-                later,
+                of.first.text(4),
+                f"{of.least.text(4)} ({of.least_at:g})",
+                of.last.text(4),
+                of.whole,
+                of.later,
                 spread(accuracies).text(2),
                 str(len(accuracies)),
             )
@@ -117,10 +109,10 @@ def findings(readings: Sequence[Reading]) -> str:
         "Sum over y", "Objective", "After epoch 1", "Least (at epoch)", "At the end",
         "From the first epoch", "From half-way", "Test accuracy, %", "Seeds",
     )  # fmt: skip
-    counts = [sum(verdicts[i] == RISES for verdicts in rising) for i in range(2)]
     return (
-        f"Found: of M2's {len(rising)} settings, its entropy rises to the end in {counts[0]} from "
-        f"the first epoch on, and in {counts[1]} from half-way.\n\n{table(header, lines)}\n"
+        f"Found: of M2's {len(rising)} settings, its entropy rises to the end in "
+        f"{sum(of.whole == RISES for of in rising)} from the first epoch on, and in "
+        f"{sum(of.later == RISES for of in rising)} from half-way.\n\n{table(header, lines)}\n"
         f"![Entropy by epoch]({NAME}.png)\n\n"
         f"Nats, means over seeds ± standard error; {RISES} or {FALLS} where the mean change is "
         "beyond two standard errors (one seed: its sign). The entropy is the mean over all "
@@ -128,6 +120,32 @@ def findings(readings: Sequence[Reading]) -> str:
         "training rows after each epoch: the entropy of softmax over k of ELBO(x, k), to which "
         "the unlabeled ELBO draws the classifier.\n"
     )
+
+
+class Course(NamedTuple):
+    """The entropy of one line over the epochs: at the first, where its mean is least, at the last;
+    and what its change amounts to, from the first epoch and from half-way to the last."""
+
+    first: Spread
+    least: Spread
+    least_at: float
+    last: Spread
+    whole: str
+    later: str
+
+
+def course(readings: Sequence[Reading], panel: str, line: str) -> Course:
+    """The course of a line that has the same epochs for every seed."""
+    by_epoch = select(readings, panel=panel, line=line, measure=ENTROPY)
+    means = {epoch: spread(values) for epoch, values in by_epoch.items()}
+    first, last = min(means), max(means)
+    half = list(means)[len(means) // 2]
+    least = min(means, key=lambda epoch: means[epoch].mean)
+    whole, later = (
+        judged([b - a for a, b in zip(by_epoch[start], by_epoch[last], strict=True)])
+        for start in (first, half)
+    )
+    return Course(means[first], means[least], least, means[last], whole, later)
 
 
 RISES, FALLS, STAYS = "rises", "falls", "no clear change"

@@ -120,6 +120,13 @@ def classifier_entropy(record: Mapping[str, Any], classes: int) -> float:
     return max(math.log(classes) - float(record["unlabeled/label_kl"]), 0.0)
 
 
+def mean_confidence(result: RunResult) -> float:
+    """The mean of the largest q(y|x) over test rows, from 0 to 1."""
+    bins = result.test["reliability"]
+    sums = (n * mean for n, mean in zip(bins["rows"], bins["confidence"], strict=True) if n)
+    return float(sum(sums) / result.test["n"])
+
+
 def classes_of(result: RunResult) -> int:
     """K."""
     return len(result.test["recall"])

@@ -23,7 +23,7 @@ from semivae.paper.sides import (
     Side,
     sides,
 )
-from semivae.paper.spreads import spread
+from semivae.paper.spreads import MORE, ONE_SEED, Gain, gain
 from semivae.plots import ResultRow
 
 
@@ -44,20 +44,28 @@ def table_of(plan: Sequence[Side], ended: Iterable[RunResult]) -> Collected:
     return tabulate(results)
 
 
+Sides = Mapping[tuple[str, str], list[RunResult]]
+"""The runs of each row, by data set and model, seed by seed."""
+
+
 def read(results: Path) -> Collected:
     """The table from the result files that are there, without training and without the data."""
+    return tabulate(sides_in(results))
+
+
+def sides_in(results: Path) -> Sides:
+    """The runs of every row whose result files are there."""
     found: dict[tuple[str, str], list[RunResult]] = {}
     runs = [load_result(path) for path in sorted(results.glob("*.json"))]
     for side in sides(quick=False):
         wanted = replace(side.request, seed=0)
         here = [run for run in runs if replace(run.asked, seed=0) == wanted]
         if here:
-            key = (side.data, side.model)
-            found[key] = sorted(here, key=lambda run: run.asked.seed)
-    return tabulate(found)
+            found[side.data, side.model] = sorted(here, key=lambda run: run.asked.seed)
+    return found
 
 
-def tabulate(results: Mapping[tuple[str, str], list[RunResult]]) -> Collected:
+def tabulate(results: Sides) -> Collected:
     """The table as a pure function of the results: rendering it again never trains."""
     rows: list[ResultRow] = []
     verdicts: dict[str, str] = {}
@@ -78,60 +86,57 @@ def tabulate(results: Mapping[tuple[str, str], list[RunResult]]) -> Collected:
     return Collected(rows, verdicts, protocol(every), every)
 
 
-def verdict(data: str, m2: list[RunResult], optimized: list[RunResult]) -> str:
+def verdict(data: str, m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> str:
     """What the runs say of the paper's claim for one data set, in words, from paired seeds.
 
     Empty where the two sides share no seed.
     """
-    m2, optimized = _paired(m2, optimized)
-    if not m2:
+    found = gain_over(m2, optimized)
+    if found is None:
         return ""
     target_m2, target = PAPER[data, M2], PAPER[data, OPTIMIZED]
-    means = [statistics.mean(run.accuracy for run in side) for side in (m2, optimized)]
-    gap, error = _gain(m2, optimized)
+    means = [statistics.mean(run.accuracy for run in side) for side in _paired(m2, optimized)]
     reached = [
         f"{name}: {mean:.2f} %, printed {goal:.1f} %, {'reached' if mean >= goal else 'missed'}"
         for name, mean, goal in zip((M2, OPTIMIZED), means, (target_m2, target), strict=True)
     ]
     claimed = target - target_m2
-    if len(m2) == 1:
-        judgement = "one seed allows no verdict"
-    elif gap >= claimed:
+    if found.seeds == 1:
+        judgement = ONE_SEED
+    elif found.mean >= claimed:
         judgement = "as large as printed"
-    elif gap > 2 * error:
+    elif found.verdict == MORE:
         judgement = "there, but smaller than printed"
     else:
         judgement = "not there against this baseline"
     return (
-        f"{'; '.join(reached)}. The gain over M2 is {gap:+.2f} points (standard error "
-        f"{error:.2f}, {len(m2)} paired seeds; printed: {claimed:+.1f}): {judgement}."
+        f"{'; '.join(reached)}. The gain over M2 is {_points(found)}; printed: {claimed:+.1f}): "
+        f"{judgement}."
     )
 
 
-def _paired(m2: list[RunResult], optimized: list[RunResult]) -> list[list[RunResult]]:
-    """The runs of both sides on the seeds that both have, seed by seed."""
-    by_seed = [{run.asked.seed: run for run in side} for side in (m2, optimized)]
-    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
-    return [[side[seed] for seed in seeds] for side in by_seed]
+def gain_over(m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> Gain | None:
+    """The gain of Optimized-ELBO in points over the seeds of both; None if they share none."""
+    return gain(*({run.asked.seed: run.accuracy for run in side} for side in (optimized, m2)))
 
 
-def _gain(m2: list[RunResult], optimized: list[RunResult]) -> tuple[float, float]:
-    """The mean gain in points over paired runs and its standard error (inf for one pair)."""
-    gaps = [b.accuracy - a.accuracy for a, b in zip(m2, optimized, strict=True)]
-    mean, error = spread(gaps)
-    return mean, error if len(gaps) > 1 else math.inf
-
-
-def _further_gain(kind: str, m2: list[RunResult], optimized: list[RunResult]) -> str:
-    """One sentence more, on the rows of our default recipe; empty where they share no seed."""
-    m2, optimized = _paired(m2, optimized)
-    if not m2:
-        return ""
-    gap, error = _gain(m2, optimized)
+def _points(found: Gain) -> str:
+    """Without the closing bracket, for what else there is to say."""
     return (
-        f" Under{kind.removeprefix(',')} the gain is {gap:+.2f} points (standard error "
-        f"{error:.2f}, {len(m2)} paired seeds)."
+        f"{found.mean:+.2f} points (standard error {found.error:.2f}, {found.seeds} paired seeds"
     )
+
+
+def _paired(m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> list[list[RunResult]]:
+    """The runs of both sides on the seeds that both have."""
+    seeds = {run.asked.seed for run in m2} & {run.asked.seed for run in optimized}
+    return [[run for run in side if run.asked.seed in seeds] for side in (m2, optimized)]
+
+
+def _further_gain(kind: str, m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> str:
+    """One sentence more, on the rows of our default recipe; empty where they share no seed."""
+    found = gain_over(m2, optimized)
+    return f" Under{kind.removeprefix(',')} the gain is {_points(found)})." if found else ""
 
 
 def protocol(results: list[RunResult]) -> dict[str, str]:
