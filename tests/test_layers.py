@@ -64,7 +64,9 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
             }
         ),
     ),
-    ("6", frozenset({"report"})),
+    ("6, pages", frozenset({"pages"})),
+    ("6, report", frozenset({"report"})),
+    ("6, book", frozenset({"book"})),
     ("7", frozenset({"cli", "__main__"})),
 )
 RANK = {member: rank for rank, (_, members) in enumerate(LAYERS) for member in members}
@@ -89,7 +91,8 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "typer": frozenset({"cli"}),
     "click": frozenset({"cli"}),
     "rich": frozenset({"cli"}),
-    "jinja2": frozenset({"report"}),
+    "jinja2": frozenset({"pages"}),
+    "markdown_it": frozenset({"book"}),
     "pooch": frozenset({"data"}),
     "joblib": frozenset({"paper"}),
     "filelock": frozenset({"cli"}),

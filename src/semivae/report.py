@@ -4,22 +4,16 @@ Each `render_*` returns the text of a self-contained page; writing it is the cal
 that came from a user (class names, commands, warnings) is escaped by the templates.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
-
-import jinja2
 
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport
 from semivae.measures import Group
+from semivae.pages import percent, picture, render
 from semivae.plots import ResultRow, Sheet
-
-if TYPE_CHECKING:
-    from semivae.plots import Figure
 
 
 @dataclass(frozen=True, eq=False)  # eq: comparing arrays has no single truth value
@@ -116,29 +110,6 @@ def choosing(run: RunReport) -> str:
     return first + (" The test set was read once, at the end." if run.test is not None else "")
 
 
-def percent(share: float) -> str:
-    """A share from 0 to 1 with one decimal and its unit; a dash for nan.
-
-    >>> percent(0.9714)
-    '97.1 %'
-    """
-    return f"{100 * share:.1f} %" if isfinite(share) else "–"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the units one would say.
-
-    >>> duration(8.24), duration(59.97), duration(192.0), duration(7440.0)
-    ('8.2 s', '1 min 0 s', '3 min 12 s', '2 h 04 min')
-    """
-    if seconds < 59.95:  # what would print as 60.0 s is a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-    )
-
-
 def flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested settings as dotted names and printed values.
 
@@ -157,30 +128,6 @@ def flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
             )
 
 
-def _render(template: str, context: Mapping[str, object]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("semivae"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,  # a renamed field is an error, not a blank
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, duration=duration, count="{:,}".format)
-    return environment.get_template(template).render(context)
-
-
-class _Picture(NamedTuple):
-    """A figure inside the page; `width` in CSS pixels keeps its text at the size it was set in."""
-
-    src: str
-    width: int
-
-
-def _picture(figure: "Figure") -> _Picture:
-    src = "data:image/png;base64," + b64encode(plots.to_png(figure)).decode("ascii")
-    return _Picture(src, round(96 * figure.get_figwidth()))
-
-
 def render_run_report(run: RunReport) -> str:
     """The page of one run, `report.html`: result, warnings, labels, training, errors, pictures."""
     test = run.test
@@ -191,15 +138,15 @@ def render_run_report(run: RunReport) -> str:
         "headline": headline(run),
         "choosing": choosing(run),
         "config": list(flat(run.config)),
-        "curves": _picture(plots.curves(run.history)) if plots.term_names(run.history) else None,
-        "probe": _picture(plots.probe_curves(run.history))
+        "curves": picture(plots.curves(run.history)) if plots.term_names(run.history) else None,
+        "probe": picture(plots.probe_curves(run.history))
         if plots.probe_names(run.history)
         else None,
-        "confusion": test and _picture(plots.confusion_matrix(test.confusion, run.classes)),
-        "reliability": test and _picture(plots.reliability_diagram(test.reliability)),
-        "sheets": [(sheet.title, _picture(plots.image_sheet(sheet))) for sheet in run.sheets],
+        "confusion": test and picture(plots.confusion_matrix(test.confusion, run.classes)),
+        "reliability": test and picture(plots.reliability_diagram(test.reliability)),
+        "sheets": [(sheet.title, picture(plots.image_sheet(sheet))) for sheet in run.sheets],
     }
-    return _render("report.html.j2", context)
+    return render("report.html.j2", context)
 
 
 _TEXT_COLUMNS = ("Data set", "Model", "Note")
@@ -270,9 +217,9 @@ def render_results_table(
         "columns": _COLUMNS,
         "numeric": [column for column in _COLUMNS if column not in _TEXT_COLUMNS],
         "table": [_cells(row) for row in rows],
-        "bars": _picture(plots.results_bars(rows)),
+        "bars": picture(plots.results_bars(rows)),
         "verdicts": list(verdicts.items()),
         "protocol": list(protocol.items()),
         "sources": list(sources),
     }
-    return _render("results_table.html.j2", context)
+    return render("results_table.html.j2", context)

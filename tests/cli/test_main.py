@@ -133,7 +133,8 @@ def test_reproduce_lists_what_there_is(cli: Cli, names: tuple[str, ...]) -> None
     assert (ended.code, ended.out) == (2, "")
     pieces = (
         "architecture, results-table, label-counts, gradient-estimators, classifier-entropy, "
-        "learning-from-labels, ablation, generation, disentanglement, domains, or all"
+        "learning-from-labels, ablation, generation, disentanglement, domains, claims, report, "
+        "or all"
     )
     assert f"choose from {pieces}" in ended.err
     assert not Path("runs").exists()
@@ -274,6 +275,22 @@ def test_what_models_generate_is_printed_and_written_and_not_trained_again(
     again = cli("reproduce", "generation", "--quick", "--out", "here", "--json")
     assert [row["model"] for row in again.json["generation"]["rows"]] == [M2, OPTIMIZED]
     assert (folder / "generation.md").read_text() == page
+
+
+def test_verdicts_and_one_page_of_what_is_there(cli: Cli) -> None:
+    """Without measurements: the architecture, and what mathematics says."""
+    empty = cli("reproduce", "report", "--out", "here")
+    assert (empty.code, empty.out) == (2, "")
+    assert "here holds nothing to report: first `semivae reproduce claims`" in empty.err
+    found = cli("reproduce", "architecture", "claims", "report", "--out", "here", "--json").json
+    verdicts = found["claims"]["verdicts"]
+    assert verdicts["C1"]["verdict"] == "not decided" and len(verdicts) == 11
+    assert "results-table" in found["report"]["missing"]
+    page = Path("here/report.html").read_text()
+    assert page.index("What the paper claims") < page.index("Encoder, section 2.10")
+    assert page.count("data:image/png;base64,") == 1 and "<script" not in page
+    told = cli("reproduce", "report", "--out", "here")
+    assert "report of claims, architecture; not there yet: results-table" in told.out
 
 
 EXPERIMENTS: dict[str, Experiment] = {

@@ -13,8 +13,9 @@ from semivae.assessment import QUICK, Assessment, assess, drawn_rows
 from semivae.config import to_plain
 from semivae.data.splits import UNLABELED
 from semivae.measures import groups
+from semivae.pages import percent
 from semivae.pictures import pictured
-from semivae.report import RunReport, percent, render_run_report
+from semivae.report import RunReport, render_run_report
 from semivae.runs import Finished, Request
 
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier

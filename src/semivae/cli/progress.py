@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from semivae.cli.console import tell
 from semivae.fitting import Hooks
 from semivae.models.base import DeepGenerativeModel
+from semivae.pages import duration
 from semivae.processes import is_main
-from semivae.report import duration
 from semivae.training import EpochLog, Snapshot
 
 LINE_SECONDS = 5.0  # at least this long between two lines, and a twentieth of the time so far

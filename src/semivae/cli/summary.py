@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from semivae import rundir
-from semivae.report import duration, percent
+from semivae.pages import duration, percent
 from semivae.runs import Finished, Prepared
 
 

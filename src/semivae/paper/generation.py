@@ -68,10 +68,14 @@ def row_of(model: str, result: RunResult) -> Row:
     return Row(model, result.asked.seed, result.accuracy / 100, generated.read(result))
 
 
-class Measure(NamedTuple):
-    """A column of the table: its value and that of as many real images, if they have one, how it
-    is printed, and what of it is better."""
+QUALITY, BOUNDARY = "quality of what is generated", "density at the classifier's boundary"
 
+
+class Measure(NamedTuple):
+    """A column of the table: what it measures, its value and that of as many real images, if they
+    have one, how it is printed, and what of it is better."""
+
+    group: str
     title: str
     value: Callable[[Generated], float]
     real: Callable[[Generated], float] | None
@@ -82,21 +86,34 @@ class Measure(NamedTuple):
 def measures(rows: Sequence[Row]) -> list[Measure]:
     """Every column. log p(x) has one for each likelihood: under another it is another density."""
     kinds = dict.fromkeys(row.generated.likelihood for row in rows)
+    consistency = Measure(
+        QUALITY,
+        "class consistency, %",
+        lambda of: 100 * of.consistency,
+        lambda of: 100 * of.real_consistency,
+        2,
+        _higher,
+    )
     return [
-        Measure(
-            "class consistency, %",
-            lambda of: 100 * of.consistency,
-            lambda of: 100 * of.real_consistency,
-            2,
-            _higher,
+        consistency,
+        _diversity("diversity in features", lambda of: of.feature_diversity),
+        _diversity("diversity in pixels", lambda of: of.pixel_diversity),
+        _rarity("rows rarer at the boundary, nats", lambda of: of.boundary.gap, 2),
+        _rarity("share of pairs in which they are", lambda of: of.boundary.rank, 3),
+        _rarity("paths rarer at the boundary, nats", lambda of: of.boundary.dip, 2),
+        *(
+            Measure(QUALITY, f"log p(x), nats: {of}", _log_p_x(of), None, 2, _higher)
+            for of in kinds
         ),
-        Measure("diversity in features", lambda of: of.feature_diversity, _one, 3, _near_one),
-        Measure("diversity in pixels", lambda of: of.pixel_diversity, _one, 3, _near_one),
-        Measure("rarer at the boundary: rows, nats", lambda of: of.boundary.gap, None, 2, _higher),
-        Measure("share of pairs", lambda of: of.boundary.rank, None, 3, _higher),
-        Measure("paths, nats", lambda of: of.boundary.dip, None, 2, _higher),
-        *(Measure(f"log p(x), nats: {of}", _log_p_x(of), None, 2, _higher) for of in kinds),
     ]
+
+
+def _diversity(title: str, value: Callable[[Generated], float]) -> Measure:
+    return Measure(QUALITY, title, value, lambda of: 1.0, 3, lambda share: -abs(share - 1))
+
+
+def _rarity(title: str, value: Callable[[Generated], float], digits: int) -> Measure:
+    return Measure(BOUNDARY, title, value, None, digits, _higher)
 
 
 def _log_p_x(likelihood: str) -> Callable[[Generated], float]:
@@ -104,16 +121,8 @@ def _log_p_x(likelihood: str) -> Callable[[Generated], float]:
     return lambda of: of.log_p_x if of.likelihood == likelihood else math.nan
 
 
-def _one(of: Generated) -> float:
-    return 1.0
-
-
 def _higher(value: float) -> float:
     return value
-
-
-def _near_one(value: float) -> float:
-    return -abs(value - 1)
 
 
 def values(rows: Sequence[Row], model: str, measure: Measure) -> dict[int, float]:

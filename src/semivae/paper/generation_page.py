@@ -83,7 +83,7 @@ def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of
             "rows, the same for every run: a lower bound in expectation. Each likelihood has a "
             "column of its own, as densities under two of them cannot be compared"
         ),
-        "rarer at the boundary": (
+        "rows, paths rarer at the boundary": (
             f"log p(x) of the {100 * (1 - LEAST_SHARE):g} % of those rows with the largest margin "
             "of q(y|x) less that of the others; the share of pairs of such rows in which the "
             "latter is the rarer one; and the mean log p(x) along a straight path between two "

@@ -50,14 +50,14 @@ Sides = Mapping[tuple[str, str], list[RunResult]]
 
 def read(results: Path) -> Collected:
     """The table from the result files that are there, without training and without the data."""
-    return tabulate(sides_in(results))
+    return tabulate(sides_in(results, quick=False))
 
 
-def sides_in(results: Path) -> Sides:
+def sides_in(results: Path, quick: bool) -> Sides:
     """The runs of every row whose result files are there."""
     found: dict[tuple[str, str], list[RunResult]] = {}
     runs = [load_result(path) for path in sorted(results.glob("*.json"))]
-    for side in sides(quick=False):
+    for side in sides(quick):
         wanted = replace(side.request, seed=0)
         here = [run for run in runs if replace(run.asked, seed=0) == wanted]
         if here:

@@ -24,6 +24,7 @@ PAPER: Mapping[tuple[str, str], float] = {
     ("cifar10", OPTIMIZED): 42.2,
 }
 TITLES: Mapping[str, str] = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
+CLASSES = 10  # of both
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""What is made of all pieces together: a verdict on each claim, and one page of everything."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from semivae.cli.wishes import Wish, written_to
+from semivae.errors import InputError
+
+# The verdicts come first, then what they rest on.
+CHAPTERS = (
+    "claims", "architecture", "results-table", "label-counts", "gradient-estimators",
+    "classifier-entropy", "learning-from-labels", "ablation", "generation", "disentanglement",
+    "domains",
+)  # fmt: skip
+
+
+def claims(wish: Wish) -> dict[str, object]:
+    from semivae.paper import claims
+    from semivae.plots import to_png
+
+    measured = claims.Measured(wish.out, wish.quick)
+    folder = measured.of(claims.NAME)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [
+        written_to(folder / f"{name}.png", to_png(figure))
+        for name, figure in claims.figures(measured).items()
+    ]
+    found = claims.judged(measured)
+    text = claims.page(found, measured)
+    page = written_to(folder / f"{claims.NAME}.md", text.encode())
+    return {
+        "text": text,
+        "written": [str(path) for path in (page, *drawn)],
+        "verdicts": {claim.key: finding._asdict() for claim, finding in found},
+    }
+
+
+def report(wish: Wish) -> dict[str, object]:
+    from semivae import runs
+    from semivae.book import Chapter, render_book
+    from semivae.report import Source
+
+    chapters, missing = [], []
+    for name in CHAPTERS:
+        path = _page(wish, name)
+        if path.exists():
+            chapters.append(Chapter(name, path))
+        else:
+            missing.append(name)
+    if not chapters:
+        raise InputError(
+            f"{wish.out} holds nothing to report: first `semivae reproduce {CHAPTERS[0]}`, or all"
+        )
+    page = render_book(
+        chapters,
+        title="The paper beside ours",
+        subtitle="Every table and figure of the paper, its numbers beside ours, and a verdict on "
+        "each of its claims",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        sources=[Source(wish.command("all"), runs.commit(), str(wish.out))],
+    )
+    path = written_to(wish.out / f"{wish.named('report')}.html", page.encode())
+    absent = f"; not there yet: {', '.join(missing)}" if missing else ""
+    return {
+        "text": f"report of {', '.join(chapter.name for chapter in chapters)}{absent}\n",
+        "written": [str(path)],
+        "missing": missing,
+    }
+
+
+def _page(wish: Wish, name: str) -> Path:
+    """Where a piece writes its page in Markdown."""
+    if name == "architecture":  # the same in a quick look
+        return wish.out / "architecture.md"
+    if name == "results-table":  # it lies beside the folder of its runs
+        return wish.out / f"{wish.named(name)}.md"
+    file = "estimators" if name == "gradient-estimators" else name
+    return wish.out / wish.named(name) / f"{file}.md"

@@ -1,0 +1,134 @@
+"""Each verdict on what comes out, from rows and readings made by hand."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from semivae.paper import domains
+from semivae.paper.boundary import Boundary
+from semivae.paper.disentanglement import CONDITIONAL, FACTORIZED, FROM_Z
+from semivae.paper.experiments import TEST_ACCURACY
+from semivae.paper.generated import Generated
+from semivae.paper.generation import Row
+from semivae.paper.outcomes import (
+    accuracy_gains,
+    boundary_is_rare,
+    factorizing_disentangles,
+    generation_improves,
+    it_carries_over,
+)
+from semivae.paper.runs import RunResult
+from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED
+from semivae.paper.verdicts import FAILS, HOLDS, OPEN, PARTLY
+from semivae.plots.panels import Reading
+from semivae.runs import Request
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+EVEN = Boundary(least=-20.0, rest=-20.0, rank=0.5, crossing=-30.0, path=-30.0)
+RARE = Boundary(least=-25.0, rest=-20.0, rank=0.9, crossing=-35.0, path=-30.0)
+
+
+def row(model: str, seed: int, boundary: Boundary = EVEN, **changed: Any) -> Row:
+    made = Generated(
+        likelihood="bernoulli", images=10, consistency=0.9, real_consistency=1.0,
+        feature_distance=1.0, feature_diversity=0.5, pixel_distance=1.0, pixel_diversity=0.5,
+        log_p_x=-90.0, log_p_x_error=1.0, judge_accuracy=1.0, boundary=boundary,
+    )  # fmt: skip
+    return Row(model, seed, 0.9, dataclasses.replace(made, **changed))
+
+
+def test_c3_all_three_densities_at_the_boundary_are_compared() -> None:
+    seeds = range(3)
+    even = [row(model, seed) for seed in seeds for model in (M2, OPTIMIZED)]
+    assert boundary_is_rare(even).verdict == FAILS
+    rare = [row(M2, seed) for seed in seeds] + [row(OPTIMIZED, seed, RARE) for seed in seeds]
+    found = boundary_is_rare(rare)
+    assert found.verdict == HOLDS and found.words.count("(more; seeds: 3)") == 3
+    for changed, verdict in (({"crossing": None, "path": None}, HOLDS), ({"rank": 0.5}, PARTLY)):
+        boundary = dataclasses.replace(RARE, **changed)
+        ours = [row(OPTIMIZED, seed, boundary) for seed in seeds]
+        assert boundary_is_rare(rare[:3] + ours).verdict == verdict
+    assert boundary_is_rare(rare[:1] + rare[3:4]).verdict == OPEN
+
+
+def test_c8_every_quality_counts_and_no_boundary_does() -> None:
+    better = {"consistency": 0.95, "feature_diversity": 0.6, "pixel_diversity": 0.6}
+    rows = [row(M2, seed) for seed in range(2)]
+    ours = [row(OPTIMIZED, seed, RARE, log_p_x=-80.0, **better) for seed in range(2)]
+    found = generation_improves(rows + ours)
+    assert found.verdict == HOLDS and "boundary" not in found.words
+    some = [row(OPTIMIZED, seed, RARE, log_p_x=-80.0) for seed in range(2)]
+    assert generation_improves(rows + some).verdict == PARTLY
+    worse = [row(OPTIMIZED, seed, RARE, log_p_x=-95.0) for seed in range(2)]
+    assert generation_improves(rows + worse).verdict == FAILS
+
+
+def run(seed: int, accuracy: float) -> RunResult:
+    request = dataclasses.asdict(Request("mnist", seed=seed))
+    return RunResult("x", {}, {"accuracy": accuracy / 100}, {}, request, 1, None, {})
+
+
+def runs(*accuracies: float) -> list[RunResult]:
+    return [run(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+
+
+def sides(mnist: float, cifar: float, kind: str = "") -> dict[tuple[str, str], list[RunResult]]:
+    return {
+        ("mnist", M2 + kind): runs(95.0, 95.1),
+        ("mnist", OPTIMIZED + kind): runs(95.0 + mnist, 95.1 + mnist),
+        ("cifar10", M2 + kind): runs(40.0, 40.1),
+        ("cifar10", OPTIMIZED + kind): runs(40.0 + cifar, 40.1 + cifar),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mnist", "cifar", "verdict"),
+    [(2.6, 2.1, HOLDS), (2.6, 1.0, PARTLY), (0.5, 0.5, PARTLY), (0.5, 0.0, PARTLY), (0, 0, FAILS)],
+)
+def test_c7_gains_are_held_against_what_is_printed(
+    mnist: float, cifar: float, verdict: str
+) -> None:
+    found = accuracy_gains(sides(mnist, cifar))
+    assert found.verdict == verdict
+    assert f"MNIST: {mnist:+.2f} ± 0.00 points" in found.words and "printed +2.5" in found.words
+
+
+def test_c7_one_data_set_decides_nothing() -> None:
+    both = sides(2.6, 2.1)
+    assert accuracy_gains({k: v for k, v in both.items() if k[0] == "mnist"}).verdict == OPEN
+    assert accuracy_gains({k: v[:1] for k, v in both.items()}).verdict == OPEN
+
+
+def test_c9_what_is_read_from_z_under_two_posteriors() -> None:
+    def read(factorized: float, conditional: float, model: str) -> list[Reading]:
+        return [
+            Reading(model, line, 8.0, FROM_Z, seed, value + seed)
+            for line, value in ((FACTORIZED, factorized), (CONDITIONAL, conditional))
+            for seed in range(2)
+        ]
+
+    less = read(20, 60, M2) + read(20, 60, OPTIMIZED)
+    found = factorizing_disentangles(less)
+    assert found.verdict == HOLDS and "-40.00 ± 0.00 points (less; seeds: 2)" in found.words
+    assert factorizing_disentangles(read(20, 60, M2) + read(60, 20, OPTIMIZED)).verdict == PARTLY
+    assert factorizing_disentangles(read(60, 20, M2) + read(60, 20, OPTIMIZED)).verdict == FAILS
+
+
+def test_c11_every_table_and_the_colour_images_under_symbols_of_digits() -> None:
+    def tables(gap: float) -> list[Reading]:
+        values = {SUPERVISED: 80.0, M2: 90.0, OPTIMIZED: 90.0 + gap}
+        return [
+            Reading(panel, line, 20.0, TEST_ACCURACY, seed, value + seed)
+            for panel in domains.TITLES.values()
+            for line, value in values.items()
+            for seed in range(2)
+        ]
+
+    found = it_carries_over(tables(2.0), sides(1, 1, OUR_DEFAULTS))
+    assert found.verdict == HOLDS and "CIFAR-10 under symbols chosen on MNIST" in found.words
+    assert "Tumours, 20 labels: +12.00 ± 0.00 points" in found.words
+    assert it_carries_over(tables(2.0), sides(1, -1, OUR_DEFAULTS)).verdict == PARTLY
+    assert it_carries_over(tables(0.0), {}).verdict == FAILS
+    assert "CIFAR" not in it_carries_over(tables(2.0), {}).words
