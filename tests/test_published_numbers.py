@@ -10,7 +10,9 @@ from semivae.paper import (
     ablation,
     classifier_entropy,
     gradient_estimators,
+    gradient_page,
     label_counts,
+    label_counts_page,
     learning_from_labels,
 )
 from semivae.paper.experiments import Experiment, to_csv
@@ -69,7 +71,7 @@ def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:
     plan, rows = gradient_estimators.read(results)
     assert plan[0].data == "mnist"
     table = (results / "estimators.md").read_text(encoding="utf-8")
-    assert gradient_estimators.markdown(rows, plan) == table
+    assert gradient_page.markdown(rows, plan) == table
     assert to_csv(rows) == (results / "estimators.csv").read_text()
 
 
@@ -111,8 +113,10 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
     assert page.exists() == bool(ended)
     if ended:
         seeds = 1 + max(cell.request.seed for cell, _ in ended)
-        assert label_counts.page(ended, seeds, quick=False) == page.read_text(encoding="utf-8")
-        readings = to_csv(label_counts.readings(ended))
+        assert label_counts_page.page(ended, seeds, quick=False) == page.read_text(
+            encoding="utf-8"
+        )
+        readings = to_csv(label_counts_page.readings(ended))
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == readings
 
 

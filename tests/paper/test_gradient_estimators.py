@@ -30,11 +30,9 @@ from semivae.paper.gradient_estimators import (
     Point,
     Study,
     compare,
-    markdown,
-    over_seeds,
-    points,
     studies,
 )
+from semivae.paper.gradient_page import markdown, over_seeds, points
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -18,11 +18,10 @@ from semivae.paper.label_counts import (
     Cell,
     Ended,
     groups,
-    page,
     planned,
     read,
-    readings,
 )
+from semivae.paper.label_counts_page import page, readings
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
 from semivae.runs import Request

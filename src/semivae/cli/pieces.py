@@ -61,7 +61,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
     from functools import partial
 
     from semivae.cli.progress import display
-    from semivae.paper import label_counts
+    from semivae.paper import label_counts, label_counts_page
     from semivae.paper.experiments import to_csv
     from semivae.paper.runs import in_parallel
     from semivae.plots import to_png
@@ -84,12 +84,12 @@ def label_counts(wish: Wish) -> dict[str, object]:
             )
             for cell in plan
         ]
-    text = label_counts.page(ended, wish.seeds, wish.quick)
-    readings = label_counts.readings(ended)
+    text = label_counts_page.page(ended, wish.seeds, wish.quick)
+    readings = label_counts_page.readings(ended)
     written = [
         written_to(folder / "label-counts.md", text.encode()),
         written_to(folder / "label-counts.csv", to_csv(readings).encode()),
-        written_to(folder / "label-counts.png", to_png(label_counts.figure(ended))),
+        written_to(folder / "label-counts.png", to_png(label_counts_page.figure(ended))),
     ]
     return {
         "text": text,
@@ -102,6 +102,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
 def gradient_estimators(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.paper import gradient_estimators as estimators
+    from semivae.paper import gradient_page
     from semivae.paper.experiments import to_csv
     from semivae.plots import estimator_planes, to_png
 
@@ -113,8 +114,8 @@ def gradient_estimators(wish: Wish) -> dict[str, object]:
         for study in plan:
             count = shown.counting(f"gradients, seed {study.seed}")
             rows += estimators.measured(study, folder, wish.data_dir, count)
-    text = estimators.markdown(rows, plan)
-    figure = to_png(estimator_planes(estimators.points(rows)))
+    text = gradient_page.markdown(rows, plan)
+    figure = to_png(estimator_planes(gradient_page.points(rows)))
     written = [
         written_to(folder / "estimators.png", figure),
         written_to(folder / "estimators.csv", to_csv(rows).encode()),

@@ -5,16 +5,14 @@ M1 reads no label, so it is trained once per data set and seed; its codes serve 
 classifier and, as its first stage, M1+M2 at every number of labels.
 """
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper import rivals
-from semivae.paper.experiments import table
 from semivae.paper.runs import RunResult, execute, load_result
 from semivae.paper.sides import (
     LABELS_USED_FOR_DEFAULTS,
@@ -25,15 +23,9 @@ from semivae.paper.sides import (
     SUPERVISED_PASSES,
     TITLES,
 )
-from semivae.paper.spreads import spread
-from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 
-if TYPE_CHECKING:
-    from semivae.plots import Figure
-
 NAME = "label-counts"
-TITLE = "Test accuracy over the number of labels"
 M1_LOGISTIC, M1_SVM, M1M2 = "M1 + logistic regression", "M1 + SVM", "M1+M2"
 SPREADING = "label spreading on PCA"
 # Data set, and of each the numbers of labels and of seeds.
@@ -47,7 +39,6 @@ M1_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "cifar10": ("likelihood=learned-gaussian",),
 }
 M1M2_EPOCHS, QUICK_EPOCHS = 12, 12
-ACCURACY, MINUTES = "test accuracy, %", "minutes of training"
 BATCH = 128
 
 
@@ -212,97 +203,3 @@ def read(results: Path) -> list[Ended]:
 def _kind(cell: Cell) -> str:
     """What a result's summary calls the recipe: the method's own name for a rival."""
     return cell.request.recipe if METHODS[cell.method].execute is _trained else cell.method
-
-
-def readings(ended: Sequence[Ended]) -> list[Reading]:
-    """Accuracy and minutes of every run, by data set, method and number of labels."""
-    return [
-        Reading(NAMES[cell.request.data], cell.method, float(n), measure, cell.request.seed, value)
-        for cell, result in ended
-        for n in [result.summary["n_labeled"]]
-        for measure, value in (
-            (ACCURACY, result.accuracy),
-            (MINUTES, result.summary["train_seconds"] / 60),
-        )
-    ]
-
-
-def figure(ended: Sequence[Ended]) -> "Figure":
-    """Accuracy against the number of labels, a panel per data set."""
-    shown = [reading for reading in readings(ended) if reading.measure == ACCURACY]
-    return panels(shown, TITLE, "labels", share_y=False)
-
-
-def page(ended: Sequence[Ended], seeds: int, quick: bool) -> str:
-    """The table and what it depends on, in Markdown."""
-    rows = [_row(runs) for runs in _by_row(ended)]
-    command = f"semivae reproduce {NAME} --seeds {seeds}{' --quick' if quick else ''}"
-    facts = protocol([result for _, result in ended], command)
-    lines = "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    return f"# {TITLE}\n\n{table(HEADER, rows)}\n![Accuracy by labels]({NAME}.png)\n\n{lines}"
-
-
-HEADER = (
-    "Data set", "Labels", "Method", "Test accuracy, %", "Seeds", "Labels used to choose", "Epochs",
-    "Minutes per run",
-)  # fmt: skip
-
-
-def _by_row(ended: Sequence[Ended]) -> list[list[Ended]]:
-    """The seeds of each row; rows by data set, labels and method."""
-    order = list(METHODS)
-    rows: dict[tuple[str, int, int], list[Ended]] = {}
-    for one in ended:
-        request = one.cell.request
-        place = (request.data, one.result.summary["n_labeled"], order.index(one.cell.method))
-        rows.setdefault(place, []).append(one)
-    data = list(dict.fromkeys(place[0] for place in rows))
-    return [rows[place] for place in sorted(rows, key=lambda p: (data.index(p[0]), *p[1:]))]
-
-
-def _row(runs: Sequence[Ended]) -> tuple[str, ...]:
-    cell, result = runs[0]
-    data = cell.request.data
-    minutes = [each.result.summary["train_seconds"] / 60 for each in runs]
-    return (
-        NAMES[data],
-        f"{result.summary['n_labeled']:,}",
-        cell.method,
-        spread([each.result.accuracy for each in runs]).text(2),
-        str(len(runs)),
-        f"{METHODS[cell.method].labels_used_to_choose.get(data, 0):,}",
-        _epochs(result),
-        f"{statistics.fmean(minutes):.1f}",
-    )
-
-
-def _epochs(result: RunResult) -> str:
-    first, epochs = result.recipe.get("pretraining"), result.summary["epochs"]
-    return f"{first['epochs']} + {epochs}" if first else str(epochs or "–")
-
-
-def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
-    """What the numbers depend on, in words."""
-    commits = sorted({f"{result.commit}" for result in results})
-    threads = sorted({f"{result.machine['threads']}" for result in results})
-    return {
-        "labels": "balanced over classes, drawn by seed, nested: more labels keep those of fewer; "
-        "all other training rows are unlabeled",
-        "mean ± standard error": "over seeds, of split, initial weights and noise alike",
-        "M2, Optimized-ELBO": "our defaults (recipe auto) on the paper's convolutional network, "
-        "one-cycle, their symbols chosen at 1,000 labels of MNIST; the sum over y by its unbiased "
-        "estimate (labels=pruned) where there are many rows, since the exact sum takes over "
-        "twice the time",
-        "M1, M1+M2": "Kingma's perceptrons, 784-600-600-50 below; M1 reads no label and is "
-        "trained once per data set and seed: its minutes and epochs count in every row that uses "
-        "it; exact sum over y; on photographs a learned sigma in place of binarized pixels",
-        "supervised only": "the network of M2 and Optimized-ELBO; epochs are passes over its "
-        "labels, chosen at 1,000 labels",
-        "label spreading": "scikit-learn's LabelSpreading, 7 nearest neighbours on 50 principal "
-        "components, its other settings as they come; test rows by their neighbours",
-        "augmentation": "none",
-        "test set": "read once, after training, with the weights the recipe keeps",
-        "threads": ", ".join(threads),
-        "command": command,
-        "commits": ", ".join(commits),
-    }
