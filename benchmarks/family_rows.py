@@ -13,8 +13,9 @@ VALIDATION, SEEDS = 2000, 3
 class Row(NamedTuple):
     """A row before it is run: what it is held against, and how it is trained.
 
-    `epochs` are those of the whole model, `trial_epochs` those of a trial; `grid` has the settings
-    that are tried, empty where the row is as published. target and published are in percent.
+    The request has the epochs of the model on top, `trial_epochs` are those of a trial; `grid` has
+    the settings that are tried, empty where the row is as published. target and published are in
+    percent.
     """
 
     name: str

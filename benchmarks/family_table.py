@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.family_rows import Row
 from semivae.files import write_bytes, write_text
 from semivae.paper.experiments import select, table, to_csv
-from semivae.paper.runs import RunResult, load_result
+from semivae.paper.runs import RunResult, epochs_text, load_results, symbols_of, symbols_text
 from semivae.paper.spreads import spread
 from semivae.plots import to_png
 from semivae.plots.panels import Reading, panels
@@ -80,7 +80,7 @@ def _cells(told: Told) -> tuple[str, ...]:
         verdict(row.target, reached.mean),
         ", ".join(f"{fmean(curve[epoch]):.1f}" for epoch in shown),
         f"{told.labels_used_to_choose:,}",
-        epochs_of(first),
+        epochs_text(first),
         f"{first.parameters / 1e6:.2f}",
         f"{fmean(result.summary['train_seconds'] for result in results) / 60:.1f}",
         symbols(first.recipe),
@@ -94,27 +94,13 @@ def verdict(target: float | None, mean: float) -> str:
     return "reached" if mean >= target else f"missed by {target - mean:.2f}"
 
 
-def epochs_of(result: RunResult) -> str:
-    """Passes over the rows; of two stages both."""
-    first = result.recipe["pretraining"]
-    own = str(result.recipe["training"]["epochs"])
-    return own if first is None else f"{first['epochs']} + {own}"
-
-
 def symbols(recipe: Mapping[str, Any]) -> str:
     """What decides a row, in few words."""
     objective, training = recipe["objective"], recipe["training"]
-    named = [name for name in ("alpha", "beta", "gamma", "epsilon") if name in objective]
-    parts = [f"{name} = {_text(objective[name])}" for name in named]
+    weights = symbols_text(symbols_of(recipe)) or objective["kind"]
+    streams = f", {objective['weighting']} weighting" if "weighting" in objective else ""
     rate, cycle = training["optimizer"]["peak"], training["learning_rate"]["kind"]
-    weights = ", ".join(parts) or objective["kind"]
-    return f"{weights}; {recipe['labels']['kind']} y; Adam {rate:g} {cycle}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
-    return "0.1 N / N_l" if value is None else f"{value:g}"
+    return f"{weights}{streams}; {recipe['labels']['kind']} y; Adam {rate:g} {cycle}"
 
 
 def _panel(result: RunResult) -> str:
@@ -148,4 +134,4 @@ def write(told: Sequence[Told], folder: Path) -> None:
 
 def results_in(folder: Path) -> list[RunResult]:
     """Every result that is there."""
-    return [load_result(path) for path in sorted(folder.glob("*.json"))]
+    return load_results(folder)

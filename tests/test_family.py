@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmarks import family
 from benchmarks.choose import SPLIT
@@ -13,6 +14,8 @@ from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, markdown, readings, verdict, write
 
 from semivae.config import to_plain
+from semivae.data.datasets import load
+from semivae.data.published import Arrays
 from semivae.labels import Enumerated, Pruned
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import KingmaMLP
@@ -40,7 +43,12 @@ def result(row: Row, seed: int, accuracy: float, curve: tuple[float, ...]) -> Ru
     recipe = to_plain(as_built(row))
     return RunResult(
         name=f"{row.name}-{seed}",
-        summary={"n_labeled": 100, "train_seconds": 120.0, "epochs": len(curve)},
+        summary={
+            "n_labeled": 100,
+            "train_seconds": 120.0,
+            "epochs": recipe["training"]["epochs"],
+            "recipe": row.request.recipe,
+        },
         test={"accuracy": accuracy / 100},
         recipe=recipe,
         request=asdict(row.asked(seed, settings)),
@@ -108,7 +116,19 @@ def test_a_trial_trains_and_does_not_read_the_test_set(
     request = Request("digits", 20, rows=200, settings=("network=mlp", "network.hidden=8"))
     small = TARGET._replace(request=request, trial_epochs=1, grid=(("objective.beta=2",),))
     monkeypatch.setattr("benchmarks.family_rows.VALIDATION", 20)
-    monkeypatch.setattr("semivae.runs.test_report", lambda *_: pytest.fail("read"))
+
+    class Unread(np.ndarray):
+        """A test set that says so when a row of it is taken."""
+
+        def __getitem__(self, rows: object) -> object:
+            pytest.fail("the test set was read")
+
+    def guarded(name: str, data_dir: Path | None) -> Arrays:
+        arrays = load(name, data_dir)
+        assert arrays.x_test is not None
+        return replace(arrays, x_test=arrays.x_test.view(Unread))
+
+    monkeypatch.setattr("semivae.runs.load", guarded)
     family.choose(small, None)
     family.choose(small, None)  # is there
     (line,) = family.LOG.read_text().splitlines()
@@ -135,7 +155,8 @@ def test_a_row_says_target_verdict_and_curve() -> None:
         "| 51.0, 51.0, 61.0, 81.0 | 2,100 |"
     ) in page
     assert "| M1+M2 | Kingma's | 100 | – | 96.67; 97.20 | 97.50 ± 0.50 | 2 | – |" in page
-    assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = 10, gamma = 10, epsilon = 0.001;" in page
+    assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = 10, gamma = 10, epsilon = 0.001, " in page
+    assert "balanced weighting; pruned y; Adam 0.001 one-cycle |" in page
     assert "| kingma_2014; pruned y; Adam 0.001 one-cycle |" in page
 
 

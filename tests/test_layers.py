@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset(
             {
                 "assessment",
+                "checks",
                 "config",
                 "estimators",
                 "facade",
@@ -86,6 +87,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "sklearn": frozenset(
         {"data", "diagnostics", "evaluation", "estimators", "facade", "paper", "transformers"}
     ),
+    "scipy": frozenset({"paper"}),
     "matplotlib": frozenset({"plots"}),
     "mpl_toolkits": frozenset({"plots"}),
     "typer": frozenset({"cli"}),

@@ -8,7 +8,12 @@ from benchmarks import family, family_table, tables
 
 from semivae.paper import (
     ablation,
+    claims,
     classifier_entropy,
+    disentanglement,
+    domains,
+    generation,
+    generation_page,
     gradient_estimators,
     gradient_page,
     label_counts,
@@ -81,6 +86,8 @@ EXPERIMENTS = [
         classifier_entropy.EXPERIMENT,
         learning_from_labels.EXPERIMENT,
         ablation.EXPERIMENT,
+        disentanglement.EXPERIMENT,
+        domains.EXPERIMENT,
     )
     if (RESULTS.parent / experiment.name / f"{experiment.name}.md").exists()
 ]
@@ -93,9 +100,33 @@ def test_the_page_and_the_data_of_an_experiment_are_those_of_its_files(
     folder = RESULTS.parent / experiment.name
     ended = read_runs(experiment, folder / "runs", quick=False)
     page = (folder / f"{experiment.name}.md").read_text(encoding="utf-8")
-    assert experiment.page(ended, quick=False) == page
+    seeds = 1 + max(run.request.seed for run, _ in ended)
+    asked = seeds // domains.SPLITS_PER_SEED if experiment is domains.EXPERIMENT else seeds
+    command = f"semivae reproduce {experiment.name} --seeds {asked}"
+    assert experiment.page(ended, command) == page
     data = (folder / f"{experiment.name}.csv").read_text(encoding="utf-8")
     assert to_csv(experiment.readings(ended)) == data
+
+
+def test_the_table_of_what_models_generate_is_that_of_its_files() -> None:
+    """Page and files, or neither."""
+    folder = RESULTS.parent / generation.NAME
+    rows, _ = generation.read(folder / "runs", quick=False)
+    page = folder / f"{generation.NAME}.md"
+    assert page.exists() == bool(rows)
+    if rows:
+        assert generation_page.table(rows) in page.read_text(encoding="utf-8")
+        data = page.with_suffix(".csv").read_text(encoding="utf-8")
+        assert generation_page.to_csv(rows) == data
+
+
+def test_the_verdicts_on_the_claims_are_those_of_the_files() -> None:
+    """Page and files, or neither."""
+    measured = claims.Measured(RESULTS.parent, quick=False)
+    page = measured.of(claims.NAME) / f"{claims.NAME}.md"
+    if page.exists():
+        text = page.read_text(encoding="utf-8")
+        assert claims.page(claims.judged(measured), measured) == text
 
 
 def test_the_page_on_performance_prints_the_tables_of_the_result_files() -> None:

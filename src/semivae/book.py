@@ -52,7 +52,7 @@ class _Bound:
 
 def _bound(chapter: Chapter) -> _Bound:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(chapter.path.read_text())
+    tokens = parser.parse(chapter.path.read_text(encoding="utf-8"))
     title = chapter.name
     for before, token in pairwise(tokens):
         if before.type == "heading_open" and before.tag == "h1":

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from sklearn.base import ClassifierMixin
 
 from semivae import rundir
+from semivae.checks import check_recipe
 from semivae.config import to_plain
 from semivae.data.scaling import scaling_of
 from semivae.data.splits import UNLABELED, encode_labels
@@ -20,7 +21,6 @@ from semivae.facade import PosteriorMean, whole_number
 from semivae.files import make_folder, write_text
 from semivae.fitting import Hooks, TrainingSet, train
 from semivae.recipes import Recipe, named_recipe
-from semivae.runs import check_recipe
 
 
 class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]

@@ -157,7 +157,7 @@ def kingma_m2(facts: DataFacts) -> Recipe:
     return Recipe(
         network=KingmaMLP(),
         family=Conditional(),
-        likelihood=Binarized(),
+        likelihood=_published_likelihood(facts),
         labels=Enumerated(),
         objective=Kingma2014(),
         training=Training(100, Adam(3e-4)),

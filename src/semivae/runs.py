@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from semivae import rundir
+from semivae.checks import check_recipe
 from semivae.config import choose, set_value
 from semivae.data.datasets import load
 from semivae.data.published import Arrays
@@ -34,20 +35,12 @@ from semivae.fitting import (
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
 from semivae.models.specs import Conditional, Factorized
-from semivae.objective_specs import (
-    Kingma2014,
-    KingmaJ,
-    OptimizedELBO,
-    OptimizedELBOLiteral,
-    Survey3J,
-)
-from semivae.probing import check_probe
-from semivae.processes import is_main, launched
+from semivae.objective_specs import Kingma2014, KingmaJ
+from semivae.processes import is_main
 from semivae.recipes import DataFacts, Recipe, named_recipe
 from semivae.streams import UNLABELED
-from semivae.terms import MutualInformation
-from semivae.training import EpochLog, NonFiniteError, Snapshot
-from semivae.trials import dry_step, within_minutes
+from semivae.training import EpochLog, Snapshot
+from semivae.trials import within_minutes
 
 
 @dataclass(frozen=True)
@@ -154,41 +147,6 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
     check_recipe(training_set, recipe)
     return Prepared(request, arrays, split, training_set, recipe)
-
-
-def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
-    """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
-    _check_plug_in(data, recipe)
-    _check_shares(data, recipe)
-    check_probe(data.y, recipe.probe, data.facts.classes)
-    try:
-        dry_step(data, recipe)
-    except (ValueError, NonFiniteError) as error:
-        raise InputError(str(error)) from error
-
-
-def _check_shares(data: TrainingSet, recipe: Recipe) -> None:
-    """Each process needs a row of each stream."""
-    facts, training = data.facts, recipe.training
-    rows = [min(training.labeled_rows, facts.n_labeled)]
-    rows += [min(training.unlabeled_rows, facts.n_unlabeled)] if facts.n_unlabeled else []
-    if min(rows) < launched():
-        raise InputError(
-            f"a step has {min(rows)} rows of one stream for {launched()} processes: start fewer"
-        )
-
-
-def _check_plug_in(data: TrainingSet, recipe: Recipe) -> None:
-    """The plug-in mutual information is biased by (K - 1) / 2B: not for fewer than 5 K rows."""
-    facts, objective = data.facts, recipe.objective
-    if not isinstance(objective, OptimizedELBO | OptimizedELBOLiteral | Survey3J):
-        return
-    rows = min(recipe.training.unlabeled_rows, facts.n_unlabeled)
-    if objective.information is MutualInformation and rows < 5 * facts.classes:
-        raise InputError(
-            f"objective.information=batch needs at least {5 * facts.classes} unlabeled rows a "
-            f"step (5 per class) and there are {rows}: use objective.information=running"
-        )
 
 
 def _split(arrays: Arrays, request: Request) -> LabelSplit:

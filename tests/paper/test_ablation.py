@@ -8,24 +8,32 @@ from semivae import runs
 from semivae.paper.ablation import (
     ACCURACY,
     AGGREGATE,
-    AS_CHOSEN,
     DIGITS,
     ECE,
     ENTROPY,
     GRID_FIGURES,
-    GRIDS,
-    LEVELS,
     NAME,
     NLL,
     OVERCONFIDENCE,
-    TOTALS,
-    WEAK,
-    Symbols,
+    SMOOTHED,
     figures,
     findings,
-    plan,
     read,
     steepest,
+)
+from semivae.paper.ablation_plan import (
+    AS_CHOSEN,
+    GAMMAS,
+    GRIDS,
+    LEVELS,
+    QUICK_GAMMAS,
+    QUICK_LEVELS,
+    QUICK_TOTALS,
+    SMOOTHING_ALONE,
+    TOTALS,
+    WEAK,
+    SymbolLevels,
+    plan,
 )
 from semivae.paper.experiments import Run
 from semivae.paper.runs import RunResult
@@ -46,21 +54,24 @@ def test_the_centre_is_the_row_of_the_results_table() -> None:
     size = {"data": "digits", "labels": 20, "rows": None, "validation": 0, "epochs": 1}
     table, centre = (
         runs.prepare(dataclasses.replace(request, **size)).recipe
-        for request in (literal("mnist", OPTIMIZED), Symbols().request(0, quick=False))
+        for request in (literal("mnist", OPTIMIZED), SymbolLevels().request(0, quick=False))
     )
     assert dataclasses.replace(centre, probe=0) == table
 
 
 def test_one_symbol_moves_at_a_time() -> None:
-    centre = settings_of(Symbols().request(0, quick=False))
+    centre = settings_of(SymbolLevels().request(0, quick=False))
     keys = {"alpha": "objective.alpha", "tau": "labels.tau"}
     for run in plan(1, quick=False):
+        moved = settings_of(run.request)
+        changed = {key for key, value in moved.items() if value != centre[key]}
         if run.panel in LEVELS:
-            moved = settings_of(run.request)
-            changed = {key for key, value in moved.items() if value != centre[key]}
             assert changed <= {keys.get(run.panel, f"objective.{run.panel}")}
+        if run.panel == SMOOTHING_ALONE:
+            assert "objective.alpha" in changed <= {"objective.alpha", "objective.epsilon"}
+            assert moved["objective.alpha"] == 0
     for name, levels in LEVELS.items():
-        assert getattr(Symbols(), name) in levels
+        assert getattr(SymbolLevels(), name) in levels
 
 
 def test_one_seed_of_everything_comes_first_and_the_centre_is_run_once() -> None:
@@ -68,9 +79,10 @@ def test_one_seed_of_everything_comes_first_and_the_centre_is_run_once() -> None
     seeds = [run.request.seed for run in full]
     assert seeds == sorted(seeds) and set(seeds) == {0, 1, 2}
     first = [run for run in full if run.request.seed == 0]
-    # The centre stands in five curves and in one grid, beta = -10 in a curve and at a total of 0.
-    assert len(first) - len({run.request for run in first}) == 6
-    assert len({(run.panel, run.line, run.request) for run in first}) == len(first) == 67
+    # The centre stands in five curves and in one grid, beta = -10 in a curve and at a total of 0,
+    # alpha = 0 in two curves.
+    assert len(first) - len({run.request for run in first}) == 7
+    assert len({(run.panel, run.line, run.request) for run in first}) == len(first) == 72
     for run in full:
         assert (run.request.labels, run.request.rows, run.request.epochs) == (1000, 11_000, 8)
         assert run.request.validation == 5000
@@ -109,7 +121,8 @@ def result(alpha: float, beta: float, gamma: float) -> RunResult:
 
 
 @pytest.mark.parametrize(
-    ("panel", "x"), [("alpha", 30.0), ("beta", -0.2), ("tau", 0.3), (WEAK, 0.8), ("epsilon", 1e-3)]
+    ("panel", "x"),
+    [("alpha", 30.0), ("beta", -0.2), ("tau", 0.3), (WEAK, 0.8), (SMOOTHING_ALONE, 1e-3)],
 )
 def test_a_result_stands_at_the_level_of_its_panel(panel: str, x: float) -> None:
     """With what was measured at the end."""
@@ -146,15 +159,15 @@ def test_the_page_has_every_level_and_links_every_figure() -> None:
         reading
         for run in plan(2, quick=False)
         for reading in read(run, result(*_symbols(run.request)))
-        if run.panel in GRIDS or run.panel in ("alpha", "beta", "gamma")
+        if run.panel in GRIDS or run.panel in ("alpha", "beta", "gamma", SMOOTHING_ALONE)
     ]
     page = findings(readings)
     assert page.count("\n| alpha | ") == page.count("\n| beta | ") == 5
-    cells = "90.00 ± 0.00 | 0.500 ± 0.000 | 2.000 ± 0.000 | 0.0200 ± 0.0000 | 0.300 ± 0.000 | 2"
-    assert f"| beta | -10 | {cells} |" in page
-    assert page.count(" | 0.500 ± 0.000 | ") == 15 + 2 * 21
+    cells = "90.00 ± 0.00 | 0.500 ± 0.000 | 2.000 ± 0.000 | 0.0200 ± 0.0000 | 0.300 ± 0.000"
+    assert f"| beta | -10 | {cells} | 4.00 ± 0.00 | 2 |" in page
+    assert page.count(" | 0.500 ± 0.000 | ") == 16 + 2 * 21
     drawn = figures(readings)
-    assert list(drawn) == [NAME, *GRID_FIGURES.values()]
+    assert list(drawn) == [NAME, SMOOTHED, *GRID_FIGURES.values()]
     assert all(f"]({name}.png)" in page for name in drawn)
 
 
@@ -164,8 +177,9 @@ def _symbols(request: Request) -> tuple[float, float, float]:
     return alpha, beta, gamma
 
 
-def test_a_quick_look_takes_every_second_level_of_everything() -> None:
+def test_a_quick_look_takes_what_verdicts_are_taken_at() -> None:
     full, quick = ({(run.panel, run.line) for run in plan(1, q)} for q in (False, True))
     assert {panel for panel, _ in quick} == {panel for panel, _ in full}
-    assert len({run.request for run in plan(1, True)}) == 29
+    assert {LEVELS["epsilon"][i] for i in QUICK_LEVELS} == {0.0, 0.001, 0.3}
+    assert {0.0, 1.0} < set(QUICK_TOTALS) < set(TOTALS) and set(QUICK_GAMMAS) < set(GAMMAS)
     assert {run.request.data for run in plan(1, True)} == {"digits"}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
+from semivae.diagnostics.encodings import Encodings
 from semivae.errors import InputError
 from semivae.paper import boundary as module
 from semivae.paper.boundary import between, boundary, first_change, least_margin, pairs
@@ -15,6 +17,11 @@ ROWS = np.linspace(-2, 3, 40).reshape(-1, 1, 1, 1)  # classes change at 0; 0 is 
 
 class Signs:
     """q(y = 1|x) = sigmoid(4 x): the boundary is at x = 0."""
+
+    model = None
+
+    def chunks(self, x: np.ndarray) -> np.ndarray:
+        return x
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         p = 1 / (1 + np.exp(-4 * x.reshape(len(x))))
@@ -27,6 +34,11 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 def measured(
     monkeypatch: pytest.MonkeyPatch, log_p: Callable[[np.ndarray], np.ndarray], paths: int = 10
 ) -> module.Boundary:
+    def encoded(_: object, x: np.ndarray) -> Encodings:
+        log_q = torch.from_numpy(np.log(Signs().predict_proba(x)))
+        return Encodings(log_q, torch.zeros(len(x), 1, 1), torch.zeros(len(x), 1, 1))
+
+    monkeypatch.setattr(module, "encode_set", encoded)
     monkeypatch.setattr(module, "log_p_x", lambda _, x, *rest: log_p(x.reshape(len(x))))
     return boundary(Signs(), ROWS, log_p(ROWS.reshape(-1)), paths, samples=1, seed=0)
 
@@ -76,7 +88,10 @@ def test_the_prediction_changes_where_it_does() -> None:
 
 def test_margins_are_compared() -> None:
     probs = np.array([[0.5, 0.4, 0.1], [0.34, 0.33, 0.33], [0.6, 0.4, 0.0]])
-    assert least_margin(probs).tolist() == [False, True, False]
-    assert least_margin(np.tile(probs, (20, 1))).sum() == 3
+    probs = np.maximum(probs, 1e-30)
+    assert least_margin(np.log(probs)).tolist() == [False, True, False]
+    assert least_margin(np.tile(np.log(probs), (20, 1))).sum() == 3
+    sure = np.array([[0.0, -60.0], [0.0, -40.0], [0.0, -50.0]], np.float32)
+    assert least_margin(sure).tolist() == [False, True, False], "all of them 1.0 in float32"
     with pytest.raises(InputError, match="at least 2"):
         least_margin(probs[:1])

@@ -9,16 +9,12 @@ from semivae import runs
 from semivae.labels import Enumerated, Relaxed, StraightThrough
 from semivae.paper.classifier_entropy import (
     ENTROPY,
-    FALLS,
     INFORMATION,
     MARGINAL,
     MODEL_ENTROPY,
     NAME,
-    RISES,
-    STAYS,
     figures,
     findings,
-    judged,
     plan,
     read,
 )
@@ -78,7 +74,7 @@ def test_a_quick_look_differs_in_size_alone() -> None:
 def test_a_result_is_read_by_epoch() -> None:
     record = {
         "epoch": 7,
-        "unlabeled/label_kl": 2.0,
+        "probe/classifier_entropy": 0.3,
         "probe/model_entropy": 0.25,
         "probe/mutual_information": 1.5,
         "probe/marginal_label_kl": 0.5,
@@ -91,7 +87,7 @@ def test_a_result_is_read_by_epoch() -> None:
         (reading.measure, reading.x, reading.seed): reading.value for reading in read(run, trained)
     }
     assert found == {
-        (ENTROPY, 7, 2): pytest.approx(0.302585, abs=1e-6),
+        (ENTROPY, 7, 2): 0.3,
         (MODEL_ENTROPY, 7, 2): 0.25,
         (INFORMATION, 7, 2): 1.5,
         (MARGINAL, 7, 2): 0.5,
@@ -117,8 +113,8 @@ def curve(line: str, *seeds: Sequence[float]) -> list[Reading]:
 def test_a_page_tells_rising_from_falling() -> None:
     """M2 falls and rises again, Optimized-ELBO falls throughout."""
     readings = [
-        *curve(M2, (2.0, 0.5, 0.1, 0.3), (2.1, 0.6, 0.2, 0.4)),
-        *curve(f"{M2}, alpha = 0", (1.0, 1.5, 2.0, 2.2), (1.0, 1.5, 2.0, 2.1)),
+        *curve(M2, (2.0, 0.5, 0.1, 0.3), (2.01, 0.51, 0.11, 0.31)),
+        *curve(f"{M2}, alpha = 0", (1.0, 1.5, 2.0, 2.1), (1.0, 1.5, 2.0, 2.1)),
         *curve(OPTIMIZED, (2.0, 0.5, 0.2, 0.1), (2.0, 0.5, 0.2, 0.1)),
     ]
     page = findings(readings)
@@ -126,26 +122,8 @@ def test_a_page_tells_rising_from_falling() -> None:
     assert "on, and in 2 from half-way." in page
     lines = [line for line in page.splitlines() if line.startswith("| exact sum")]
     assert lines[0] == (
-        "| exact sum | M2 (Eq 8) | 2.0500 ± 0.0500 | 0.1500 ± 0.0500 (3) | 0.3500 ± 0.0500 "
+        "| exact sum | M2 (Eq 8) | 2.0050 ± 0.0050 | 0.1050 ± 0.0050 (3) | 0.3050 ± 0.0050 "
         "| falls | rises | 90.50 ± 0.50 | 2 |"
     )
     assert "| rises | rises |" in lines[1] and "| falls | falls |" in lines[2]
     assert f"({NAME}.png)" in page and list(figures(readings)) == [NAME]
-
-
-@pytest.mark.parametrize(
-    ("changes", "verdict"),
-    [
-        ((0.3, 0.2, 0.25), RISES),
-        ((-0.3, -0.2, -0.25), FALLS),
-        ((0.3, -0.2, 0.0), STAYS),
-        ((0.1,), RISES),
-        ((-0.1,), FALLS),
-        ((0.0,), STAYS),
-        ((0.0, 0.0), STAYS),
-    ],
-)
-def test_a_change_within_two_standard_errors_is_none(
-    changes: Sequence[float], verdict: str
-) -> None:
-    assert judged(changes) == verdict

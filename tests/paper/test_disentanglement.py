@@ -13,6 +13,8 @@ from semivae.diagnostics.encodings import Encodings
 from semivae.fitting import Hooks
 from semivae.models.specs import Conditional, Factorized
 from semivae.paper.disentanglement import (
+    BY_EPOCH,
+    CHANCE,
     CONDITIONAL,
     FACTORIZED,
     FROM_Z,
@@ -83,6 +85,7 @@ def test_the_probe_reads_a_class_that_is_in_z(
     found = ReadFromZ()(finished, tmp_path)
     assert low <= found["accuracy_from_z"] <= high and found["accuracy_from_x"] == 1
     assert ReadFromZ().done(found) and not ReadFromZ().done({})
+    assert not ReadFromZ(rows=7).done(found)
 
 
 def test_a_run_keeps_what_is_read_of_it(tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_run_keeps_what_is_read_of_it(tmp_path: Path) -> None:
 
 
 def by_hand(read_from_z: dict[tuple[str, str], list[float]]) -> list[Reading]:
-    measures = dict.fromkeys((LEAKAGE, "active units of z", TEST_ACCURACY), 1.0)
+    measures = dict.fromkeys((LEAKAGE, "active units of z", TEST_ACCURACY, CHANCE), 1.0)
     made = []
     for (panel, line), values in read_from_z.items():
         for seed, value in enumerate(values):
@@ -125,8 +128,8 @@ def test_the_page_compares_posteriors_over_paired_seeds() -> None:
     text = findings(readings)
     assert f"{M2} -10.50 ± 0.50 points (less, 2 seeds)" in text
     assert f"{OPTIMIZED} +1.00 ± 9.00 points (no clear difference, 2 seeds)" in text
-    assert "| 21.00 ± 1.00 |" in text and f"({NAME}.png)" in text
-    assert list(figures(readings)) == [NAME]
+    assert "| 21.00 ± 1.00 |" in text and f"({NAME}.png)" in text and f"({BY_EPOCH}.png)" in text
+    assert list(figures(readings)) == [NAME, BY_EPOCH]
 
 
 def test_a_result_without_a_probe_is_no_reading() -> None:

@@ -3,22 +3,18 @@
 import csv
 import dataclasses
 import io
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from semivae.config import CHOICES
 from semivae.fitting import Hooks
 from semivae.paper import experiments
 from semivae.paper.experiments import (
     Ended,
     Experiment,
     Run,
-    classes_of,
-    classifier_entropy,
     protocol,
     quick_look,
     select,
@@ -55,28 +51,6 @@ def result(request: Request = SMALL, **changed: Any) -> RunResult:
         history=[{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}],
     )
     return dataclasses.replace(made, **changed)
-
-
-# --- the entropy of 5.5 ---
-
-
-@pytest.mark.parametrize("rule", CHOICES["labels"])
-def test_the_entropy_is_log_k_minus_the_logged_divergence_under_every_rule(
-    rule: str, tmp_path: Path
-) -> None:
-    """Optimized-ELBO logs the entropy itself: the oracle. p(y) is uniform, K = 10."""
-    request = dataclasses.replace(SMALL, settings=(*SMALL.settings, f"labels={rule}"))
-    trained = execute(request, tmp_path, None, Hooks())
-    assert classes_of(trained) == 10
-    for record in trained.history:
-        entropy = classifier_entropy(record, 10)
-        assert entropy == pytest.approx(record["unlabeled/classifier_entropy"], abs=1e-5)
-        assert 0 < entropy < math.log(10)
-
-
-def test_an_entropy_that_rounds_below_0_is_0() -> None:
-    assert classifier_entropy({"unlabeled/label_kl": math.log(10) + 1e-7}, 10) == 0
-    assert classifier_entropy({"unlabeled/label_kl": 0.0}, 10) == math.log(10)
 
 
 # --- means and tables ---
@@ -150,11 +124,9 @@ def test_readings_are_taken_off_every_run_in_its_place() -> None:
 
 def test_a_page_has_the_claim_the_findings_and_the_protocol() -> None:
     ended = [Ended(run, result(run.request)) for run in plan(2, False)]
-    page = EXPERIMENT.page(ended, quick=True)
+    page = EXPERIMENT.page(ended, "semivae reproduce x --seeds 1 --quick")
     assert page.startswith("# A small one\n\nThe paper: nothing.\n\n18 numbers.\n- data: ")
-    assert "- command: semivae reproduce small --quick\n" in page
-    assert page == EXPERIMENT.page(ended, quick=True)
-    assert "--quick" not in EXPERIMENT.page(ended, quick=False)
+    assert "- command: semivae reproduce x --seeds 1 --quick\n" in page
 
 
 def test_the_protocol_says_what_a_published_row_must() -> None:

@@ -19,14 +19,14 @@ from semivae.data.scaling import pixels
 from semivae.fitting import Hooks, Predictor, new_model
 from semivae.models.m2 import M2
 from semivae.paper import generated
-from semivae.paper.generated import Effort, Generation, likelihood_of, measured
+from semivae.paper.generated import Generation, GenerationEffort, likelihood_of, measured
 from semivae.paper.judge import judge
 from semivae.paper.runs import RunResult
 from semivae.plots import Sheet
 from semivae.recipes import DataFacts, Recipe, paper_m2
 from semivae.runs import Request, prepare, run, start
 
-EFFORT = Effort(images=30, rows=25, paths=2, samples=3, judge_epochs=4)
+EFFORT = GenerationEffort(images=30, rows=25, paths=2, samples=3, judge_epochs=4)
 EVENT = (1, 8, 8)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from semivae.paper import generation, generation_page
 from semivae.paper.boundary import Boundary
-from semivae.paper.generated import Effort, Generated
+from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import Measure, Row, gain, measures, plan, values, verdict
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
@@ -118,7 +118,7 @@ def test_the_table_has_means_errors_real_images_and_gains() -> None:
 def test_the_page_has_the_claim_the_judge_and_what_is_measured() -> None:
     summary = {"n_labeled": 50, "epochs": 15, "train_seconds": 90.0}
     result = RunResult("x", summary, {}, {}, {"data": "digits"}, 1, "abc", {})
-    effort = Effort(images=40, rows=1000, paths=9, samples=7, judge_epochs=2)
+    effort = GenerationEffort(images=40, rows=1000, paths=9, samples=7, judge_epochs=2)
     page = generation_page.markdown(SEEDS, [result], "semivae reproduce generation", effort)
     assert "neither a number nor a picture" in page and generation_page.table(SEEDS) in page
     assert "97.00 % of all test rows right, 97.50 % of the test images" in page

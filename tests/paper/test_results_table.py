@@ -163,11 +163,13 @@ def test_a_smaller_gap_that_is_there() -> None:
     assert "+1.00 points" in text
 
 
-def test_a_gap_within_two_standard_errors_is_not_there() -> None:
+def test_a_gap_within_its_interval_is_not_clear() -> None:
     """Gains of 2, -1 and 0: mean 1/3, standard error sqrt(7/3)/sqrt(3) = 0.88."""
     text = verdict([97.0, 97.0, 97.0], [99.0, 96.0, 97.0])
     assert "+0.33 points (standard error 0.88, 3 paired seeds" in text
-    assert text.endswith("not there against this baseline.")
+    assert text.endswith("not clear from these seeds.")
+    # Three standard errors: over three seeds the interval reaches 4.3 of them.
+    assert verdict([97.0] * 3, [99.0, 98.0, 97.6]).endswith("not clear from these seeds.")
 
 
 def test_a_loss_is_not_there() -> None:

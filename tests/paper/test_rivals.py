@@ -117,6 +117,22 @@ def test_a_run_from_a_shared_first_stage_is_the_run_in_one_piece(tmp_path: Path)
     assert text(execute(MORE_LABELS, folder, None, hooks, first_stage=never)) == text(result)
 
 
+def test_a_run_that_was_stopped_while_its_first_stage_was_trained_shares_it_all_the_same(
+    tmp_path: Path,
+) -> None:
+    def cut() -> Path:
+        return first_stage(M1M2_REQUEST, tmp_path, None, Counting(stop_after=2))
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(MORE_LABELS, tmp_path, None, Hooks(), first_stage=cut)
+    hooks = Counting()
+    execute(
+        MORE_LABELS, tmp_path, None, hooks,
+        first_stage=lambda: first_stage(M1M2_REQUEST, tmp_path, None, Hooks()),
+    )  # fmt: skip
+    assert hooks.epochs == 2, "the run trains its own epochs alone"
+
+
 def test_a_first_stage_is_trained_once_and_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         first_stage(M1M2_REQUEST, tmp_path / "cut", None, Counting(stop_after=4))

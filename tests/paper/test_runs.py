@@ -20,6 +20,7 @@ from semivae.paper.runs import (
     execute_all,
     execute_in_parallel,
     load_result,
+    load_results,
     name_of,
 )
 from semivae.runs import Finished, Request, prepare
@@ -270,6 +271,15 @@ def test_there_is_no_result_before_it_is_examined(tmp_path: Path) -> None:
         examined(tmp_path, Stopped(3))
     assert not list(tmp_path.glob("*.json"))
     assert examined(tmp_path, Noting(3))[0].accuracy > 0
+
+
+def test_two_results_of_one_request_are_for_the_user_to_sort_out(tmp_path: Path) -> None:
+    result, _ = run(REQUEST, tmp_path)
+    assert [one.name for one in load_results(tmp_path)] == [result.name]
+    (tmp_path / "older.json").write_text((tmp_path / f"{result.name}.json").read_text())
+    with pytest.raises(InputError, match=r"older\.json are results of one request"):
+        load_results(tmp_path)
+    assert load_results(tmp_path / "none") == []
 
 
 # --- several ---

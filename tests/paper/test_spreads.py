@@ -21,13 +21,16 @@ def test_a_spread_is_the_mean_and_its_standard_error() -> None:
     ("found", "words"),
     [
         (Gain(5.0, math.inf, 1), ONE_SEED),
-        (Gain(5.0, 2.6, 3), SAME),
-        (Gain(5.0, 2.4, 3), MORE),
-        (Gain(-5.0, 2.4, 3), LESS),
+        (Gain(5.0, 1.2, 3), SAME),
+        (Gain(5.0, 2.3, 15), MORE),
+        (Gain(5.0, 0.4, 2), SAME),
+        (Gain(5.0, 1.1, 3), MORE),
+        (Gain(-5.0, 1.1, 3), LESS),
         (Gain(0.0, 0.0, 3), SAME),
     ],
 )
-def test_a_verdict_is_beyond_two_standard_errors(found: Gain, words: str) -> None:
+def test_a_verdict_is_beyond_the_interval_of_student_s_t(found: Gain, words: str) -> None:
+    """The quantiles for 1, 2 and 14 degrees of freedom: 12.71, 4.30 and 2.14."""
     assert found.verdict == words
 
 

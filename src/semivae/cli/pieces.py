@@ -69,7 +69,8 @@ def label_counts(wish: Wish) -> dict[str, object]:
     folder = wish.out / wish.named("label-counts")
     results = folder / "runs"
     results.mkdir(parents=True, exist_ok=True)
-    plan = label_counts.planned(wish.seeds, wish.quick)
+    seeds = wish.seeds if wish.asked_seeds or wish.quick else max(label_counts.MOST_SEEDS.values())
+    plan = label_counts.planned(seeds, wish.quick)
     execute, execute_group = label_counts.execute_cell, label_counts.execute_group
     with display() as shown:
         if wish.jobs > 1:
@@ -84,7 +85,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
             )
             for cell in plan
         ]
-    text = label_counts_page.page(ended, wish.seeds, wish.quick)
+    text = label_counts_page.page(ended, seeds, wish.quick)
     readings = label_counts_page.readings(ended)
     written = [
         written_to(folder / "label-counts.md", text.encode()),

@@ -46,7 +46,7 @@ def reproduce(
             min=1,
             metavar="N",
             show_default=False,
-            help="How many seeds, from 0 on (default: 3; 1 with --quick).",
+            help="How many seeds, from 0 on (default: 3, and 5 for label-counts; 1 with --quick).",
         ),
     ] = None,
     jobs: Annotated[
@@ -62,7 +62,7 @@ def reproduce(
     if launched() > 1:
         raise InputError("reproduce is one process: start it without a launcher, with --jobs N")
     wanted = _expanded(names or [])
-    wish = Wish(out, data_dir, seeds or (1 if quick else 3), quick, jobs)
+    wish = Wish(out, data_dir, seeds, quick, jobs)
     _make_sure_of(out)
     results: dict[str, object] = {}
     with _alone_in(out):

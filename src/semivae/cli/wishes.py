@@ -17,9 +17,14 @@ class Wish:
 
     out: Path
     data_dir: Path | None
-    seeds: int
+    asked_seeds: int | None
     quick: bool
     jobs: int
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds: as asked, else 3, in a quick look 1."""
+        return self.asked_seeds or (1 if self.quick else 3)
 
     def named(self, name: str) -> str:
         """What the files of one piece are called: a quick look does not replace the whole."""
@@ -75,7 +80,7 @@ def experimented(wish: Wish, experiment: "Experiment") -> dict[str, object]:
     results = executed(wish, titles, folder / "runs", experiment.examination)
     ended = [Ended(run, results[run.request]) for run in plan]
     readings = experiment.readings(ended)
-    text = experiment.page(ended, wish.quick)
+    text = experiment.page(ended, wish.command(experiment.name))
     written = [
         written_to(folder / f"{experiment.name}.md", text.encode()),
         written_to(folder / f"{experiment.name}.csv", to_csv(readings).encode()),

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from sklearn.metrics import roc_auc_score
 
 from semivae.assessment import log_p_x
+from semivae.diagnostics.encodings import encode_set
 from semivae.errors import InputError
 from semivae.fitting import Predictor
 from semivae.noise import key
@@ -23,7 +24,7 @@ FINE = 101  # of a path with its ends, for where the prediction changes
 class Boundary:
     """log p(x) next to a classifier's decision boundary, in nats, beside that elsewhere.
 
-    least, rest: the means over the 5 % of rows with the least margin, the two largest q(y|x)
+    least, rest: the means over the 5 % of rows with the least margin, the two largest log q(y|x)
     apart, and over the others; rank: the share of pairs of a row of each in which that of the rest
     is the denser one (1/2: no relation), whatever the scale of the density. crossing, path: the
     means over straight paths between images of two predicted classes, of log p where the
@@ -59,9 +60,9 @@ def boundary(
 ) -> Boundary:
     """The measures on images x (N, C, H, W), in the units of the data, whose log p(x) is known;
     on paths importance-weighted with so many `samples` of z. The paths are those of `seed`."""
-    probs = predictor.predict_proba(x)
-    near = least_margin(probs)
-    ends = pairs(probs.argmax(1), paths, seed)
+    log_q = encode_set(predictor.model, predictor.chunks(x)).log_q.cpu().numpy()
+    near = least_margin(log_q)
+    ends = pairs(log_q.argmax(1), paths, seed)
     crossing = path = None
     if len(ends.start):
         start, end = (x[rows].astype(np.float64) for rows in ends)
@@ -79,18 +80,20 @@ def boundary(
     )
 
 
-def least_margin(probs: Float[np.ndarray, "N K"]) -> Bool[np.ndarray, " N"]:
-    """The 5 % of rows, at least one, whose two largest probabilities are nearest.
+def least_margin(log_q: Float[np.ndarray, "N K"]) -> Bool[np.ndarray, " N"]:
+    """The 5 % of rows, at least one, whose two largest log q(y|x) are nearest.
 
-    >>> least_margin(np.array([[0.9, 0.1], [0.4, 0.6], [1.0, 0.0]]))
+    Of logs, in float32: probabilities near 1 have no digits left to tell them apart.
+
+    >>> least_margin(np.log([[0.9, 0.1], [0.4, 0.6], [0.99, 0.01]]))
     array([False,  True, False])
     """
-    if len(probs) < 2:
-        raise InputError(f"{len(probs)} rows: their margins are compared, give at least 2")
-    ordered = np.sort(probs, 1)
+    if len(log_q) < 2:
+        raise InputError(f"{len(log_q)} rows: their margins are compared, give at least 2")
+    ordered = np.sort(log_q, 1)
     margin = ordered[:, -1] - ordered[:, -2]
-    near = np.zeros(len(probs), bool)
-    near[np.argsort(margin, kind="stable")[: max(1, round(LEAST_SHARE * len(probs)))]] = True
+    near = np.zeros(len(log_q), bool)
+    near[np.argsort(margin, kind="stable")[: max(1, round(LEAST_SHARE * len(log_q)))]] = True
     return near
 
 

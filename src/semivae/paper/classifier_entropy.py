@@ -10,8 +10,7 @@ from semivae.paper.experiments import (
     Experiment,
     Run,
     accuracy_at_end,
-    classes_of,
-    classifier_entropy,
+    by_seed,
     per_epoch,
     places,
     probe_of,
@@ -21,7 +20,7 @@ from semivae.paper.experiments import (
 )
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
-from semivae.paper.spreads import Spread, spread
+from semivae.paper.spreads import LESS, MORE, SAME, Gain, Spread, gain, spread
 from semivae.plots.panels import Reading, panels
 from semivae.runs import Request
 
@@ -68,14 +67,13 @@ def _request(model: str, changes: tuple[str, ...], seed: int, quick: bool) -> Re
 
 
 def read(run: Run, result: RunResult) -> Iterator[Reading]:
-    """The entropy over all unlabeled rows while an epoch passes over them; on the probe's rows,
-    after it, the entropy of softmax_k ELBO(x, k) and both parts of the mean D_KL(q || p(y))."""
-    classes = classes_of(result)
+    """On the probe's unlabeled rows after each epoch: the classifier's entropy, that of softmax_k
+    ELBO(x, k), and both parts of the mean D_KL(q || p(y))."""
     yield from per_epoch(
         run,
         result,
         {
-            ENTROPY: lambda record: classifier_entropy(record, classes),
+            ENTROPY: lambda record: float(record["probe/classifier_entropy"]),
             MODEL_ENTROPY: lambda record: float(record["probe/model_entropy"]),
             INFORMATION: lambda record: float(record["probe/mutual_information"]),
             MARGINAL: lambda record: float(record["probe/marginal_label_kl"]),
@@ -84,54 +82,16 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
     yield accuracy_at_end(run, result)
 
 
-def findings(readings: Sequence[Reading]) -> str:
-    """A line per curve: where it starts, its least value, where it ends, and whether it rises."""
-    lines, rising = [], []
-    for panel, line in places(readings):
-        of = course(readings, panel, line)
-        if line.startswith(M2):
-            rising.append(of)
-        (accuracies,) = select(readings, panel=panel, line=line, measure=TEST_ACCURACY).values()
-        lines.append(
-            (
-                panel,
-                line,
-                of.first.text(4),
-                f"{of.least.text(4)} ({of.least_at:g})",
-                of.last.text(4),
-                of.whole,
-                of.later,
-                spread(accuracies).text(2),
-                str(len(accuracies)),
-            )
-        )
-    header = (
-        "Sum over y", "Objective", "After epoch 1", "Least (at epoch)", "At the end",
-        "From the first epoch", "From half-way", "Test accuracy, %", "Seeds",
-    )  # fmt: skip
-    return (
-        f"Found: of M2's {len(rising)} settings, its entropy rises to the end in "
-        f"{sum(of.whole == RISES for of in rising)} from the first epoch on, and in "
-        f"{sum(of.later == RISES for of in rising)} from half-way.\n\n{table(header, lines)}\n"
-        f"![Entropy by epoch]({NAME}.png)\n\n"
-        f"Nats, means over seeds ± standard error; {RISES} or {FALLS} where the mean change is "
-        "beyond two standard errors (one seed: its sign). The entropy is the mean over all "
-        "unlabeled rows while an epoch passes over them. Below it in the figure, on fixed "
-        "training rows after each epoch: the entropy of softmax over k of ELBO(x, k), to which "
-        "the unlabeled ELBO draws the classifier.\n"
-    )
-
-
 class Course(NamedTuple):
-    """The entropy of one line over the epochs: at the first, where its mean is least, at the last;
-    and what its change amounts to, from the first epoch and from half-way to the last."""
+    """The entropy of one line over the epochs: after the first, where its mean is least, after the
+    last; and by how much the last exceeds the first, and the one half-way."""
 
     first: Spread
     least: Spread
     least_at: float
     last: Spread
-    whole: str
-    later: str
+    whole: Gain
+    later: Gain
 
 
 def course(readings: Sequence[Reading], panel: str, line: str) -> Course:
@@ -141,22 +101,52 @@ def course(readings: Sequence[Reading], panel: str, line: str) -> Course:
     first, last = min(means), max(means)
     half = list(means)[len(means) // 2]
     least = min(means, key=lambda epoch: means[epoch].mean)
-    whole, later = (
-        judged([b - a for a, b in zip(by_epoch[start], by_epoch[last], strict=True)])
-        for start in (first, half)
-    )
+
+    def at(epoch: float) -> dict[int, float]:
+        return by_seed(readings, panel=panel, line=line, measure=ENTROPY, x=epoch)
+
+    whole, later = gain(at(last), at(first)), gain(at(last), at(half))
+    assert whole is not None and later is not None, "every seed has every epoch"
     return Course(means[first], means[least], least, means[last], whole, later)
 
 
-RISES, FALLS, STAYS = "rises", "falls", "no clear change"
+WORDS = {MORE: "rises", LESS: "falls", SAME: "no clear change"}
 
 
-def judged(changes: Sequence[float]) -> str:
-    """What changes of one quantity over seeds amount to."""
-    mean, error = spread(changes)
-    if mean == 0 or abs(mean) <= 2 * error:
-        return STAYS
-    return RISES if mean > 0 else FALLS
+def findings(readings: Sequence[Reading]) -> str:
+    """A line per curve: where it starts, its least value, where it ends, and whether it rises."""
+    lines, of_m2 = [], []
+    for panel, line in places(readings):
+        of = course(readings, panel, line)
+        if line.startswith(M2):
+            of_m2.append(of)
+        (accuracies,) = select(readings, panel=panel, line=line, measure=TEST_ACCURACY).values()
+        lines.append(
+            (
+                panel,
+                line,
+                of.first.text(4),
+                f"{of.least.text(4)} ({of.least_at:g})",
+                of.last.text(4),
+                *(WORDS.get(change.verdict, change.verdict) for change in (of.whole, of.later)),
+                spread(accuracies).text(2),
+                str(len(accuracies)),
+            )
+        )
+    header = (
+        "Sum over y", "Objective", "After epoch 1", "Least (at epoch)", "At the end",
+        "From the first epoch", "From half-way", "Test accuracy, %", "Seeds",
+    )  # fmt: skip
+    return (
+        f"Found: of M2's {len(of_m2)} settings, its entropy rises to the end in "
+        f"{sum(of.whole.verdict == MORE for of in of_m2)} from the first epoch on, and in "
+        f"{sum(of.later.verdict == MORE for of in of_m2)} from half-way.\n\n"
+        f"{table(header, lines)}\n![Entropy by epoch]({NAME}.png)\n\n"
+        "Nats, means over seeds ± standard error; a rise or fall is one whose 95 % interval over "
+        "paired seeds leaves out 0. The entropy is that of fixed unlabeled training rows after "
+        "each epoch. Below it in the figure, on the same rows: the entropy of softmax over k of "
+        "ELBO(x, k), to which the unlabeled ELBO draws the classifier.\n"
+    )
 
 
 def figures(readings: Sequence[Reading]) -> dict[str, "Figure"]:

@@ -32,7 +32,7 @@ TITLES: Mapping[str, str] = {
     WINE: "Wines, 13 measures, 3 classes",
 }
 # A few labels, and many for so small a table.
-LABELS: Mapping[str, tuple[int, ...]] = {CANCER: (10, 20, 100), WINE: (9, 15, 60)}
+LABELS: Mapping[str, tuple[int, ...]] = {CANCER: (10, 20, 100), WINE: (9, 15)}
 LINES = (SUPERVISED, M2, OPTIMIZED)
 # Test sets of 143 and 45 rows take more draws of the labels than images do; a run takes seconds.
 SPLITS_PER_SEED = 5
@@ -41,7 +41,7 @@ NLL = "test NLL, nats"
 
 def plan(seeds: int, quick: bool) -> list[Run]:
     """Both objectives on every table; supervised-only is trained beside M2."""
-    splits = range(1 if quick else SPLITS_PER_SEED * seeds)
+    splits = range(seeds if quick else SPLITS_PER_SEED * seeds)
     return [
         Run(TITLES[data], model, _request(data, labels, model, seed, quick))
         for seed in splits
@@ -89,7 +89,9 @@ def findings(readings: Sequence[Reading]) -> str:
     return (
         f"{table(header, lines)}\n![Accuracy by labels]({NAME}.png)\n\n"
         "Test accuracy in percent, means over seeds ± standard error, gains over paired seeds. "
-        "A learned sigma, columns scaled by the training rows.\n"
+        "A learned sigma, columns scaled by the training rows. The errors are over draws of "
+        "labels and weights, not of the test rows, of which there are 143 and 45: one wine is 2.2 "
+        "points.\n"
     )
 
 

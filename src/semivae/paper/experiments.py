@@ -3,14 +3,13 @@ what to read off the results, and what to make of it; tables, figures and data n
 
 import csv
 import io
-import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semivae.paper.runs import Examination, RunResult, load_result
+from semivae.paper.runs import Examination, RunResult, load_results
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots.panels import Reading
 from semivae.runs import Request
@@ -68,9 +67,8 @@ class Experiment:
         """Every number read off every run."""
         return [reading for run, result in ended for reading in self.read(run, result)]
 
-    def page(self, ended: Sequence[Ended], quick: bool) -> str:
+    def page(self, ended: Sequence[Ended], command: str) -> str:
         """The page in Markdown: the claim, what was found, what it depends on."""
-        command = f"semivae reproduce {self.name}{' --quick' if quick else ''}"
         facts = protocol([result for _, result in ended], command) | dict(self.facts)
         return (
             f"# {self.title}\n\nThe paper: {self.claim}\n\n{self.findings(self.readings(ended))}\n"
@@ -98,7 +96,7 @@ def probe_of(quick: bool) -> str:
 
 def read(experiment: Experiment, results: Path, quick: bool) -> list[Ended]:
     """The runs of the plan whose result files are there, without training."""
-    found = {run.asked: run for run in map(load_result, sorted(results.glob("*.json")))}
+    found = {run.asked: run for run in load_results(results)}
     seeds = 1 + max((request.seed for request in found), default=-1)
     plan = experiment.plan(seeds, quick)
     return [Ended(run, found[run.request]) for run in plan if run.request in found]
@@ -114,22 +112,11 @@ def per_epoch(
             yield Reading(run.panel, run.line, x, measure, seed, of(record))
 
 
-def classifier_entropy(record: Mapping[str, Any], classes: int) -> float:
-    """H(q(y|x)) = log K - D_KL(q(y|x) || p(y)) for a uniform p(y), in nats: the mean over an
-    epoch's unlabeled rows, whatever rule stands for y, since that divergence is analytic."""
-    return max(math.log(classes) - float(record["unlabeled/label_kl"]), 0.0)
-
-
 def mean_confidence(result: RunResult) -> float:
     """The mean of the largest q(y|x) over test rows, from 0 to 1."""
     bins = result.test["reliability"]
     sums = (n * mean for n, mean in zip(bins["rows"], bins["confidence"], strict=True) if n)
     return float(sum(sums) / result.test["n"])
-
-
-def classes_of(result: RunResult) -> int:
-    """K."""
-    return len(result.test["recall"])
 
 
 TEST_ACCURACY = "test accuracy, %"

@@ -29,7 +29,7 @@ from semivae.runs import Finished
 
 
 @dataclass(frozen=True)
-class Effort:
+class GenerationEffort:
     """How much is measured: images of each class; test rows, and paths between two of them, for
     log p(x) with so many importance samples of z; and for how many epochs the judge is trained."""
 
@@ -69,7 +69,7 @@ class Generated:
 class Generation:
     """The examination of a run: measures, by a judge kept in a folder, and pictures."""
 
-    effort: Effort
+    effort: GenerationEffort
     judge: Path
 
     def done(self, examined: Mapping[str, Any]) -> bool:
@@ -96,7 +96,12 @@ class Generation:
 
 
 def measured(
-    predictor: Predictor, recipe: Recipe, arrays: Arrays, by: Predictor, effort: Effort, seed: int
+    predictor: Predictor,
+    recipe: Recipe,
+    arrays: Arrays,
+    by: Predictor,
+    effort: GenerationEffort,
+    seed: int,
 ) -> Generated:
     """Every measure of a model of these data, which have a test set."""
     x, y = arrays.x_test, arrays.y_test

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semivae.paper import generated, spreads
-from semivae.paper.generated import Effort, Generated, Generation
-from semivae.paper.runs import RunResult, load_result
+from semivae.paper.generated import Generated, Generation, GenerationEffort
+from semivae.paper.runs import RunResult, load_results
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
 from semivae.paper.spreads import LESS, MORE, Gain
 from semivae.runs import Request
 
 NAME = "generation"
-EFFORT = Effort(images=500, rows=1000, paths=50, samples=100, judge_epochs=8)
-QUICK = Effort(images=40, rows=100, paths=10, samples=20, judge_epochs=60)
+EFFORT = GenerationEffort(images=500, rows=1000, paths=50, samples=100, judge_epochs=8)
+QUICK = GenerationEffort(images=40, rows=100, paths=10, samples=20, judge_epochs=60)
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,16 @@ def examination(results: Path, quick: bool) -> Generation:
 
 def missing(requests: Sequence[Request], results: Path, of: Generation) -> bool:
     """Whether one of the runs has no result with its examination yet."""
-    found = map(load_result, results.glob("*.json"))
-    return not {run.asked for run in found if of.done(run.examined)}.issuperset(requests)
+    found = {run.asked for run in load_results(results) if of.done(run.examined)}
+    return not found.issuperset(requests)
 
 
-def read(results: Path) -> tuple[list[Row], list[RunResult]]:
-    """The rows and results whose files are there, seed by seed, without training."""
+def read(results: Path, quick: bool) -> tuple[list[Row], list[RunResult]]:
+    """The rows and results whose files are there, measured as they are now, seed by seed, without
+    training."""
     names = {"paper-m2": M2, "paper-optimized": OPTIMIZED}
-    found = [load_result(path) for path in results.glob("*.json")]
+    done = examination(results, quick).done
+    found = [run for run in load_results(results) if done(run.examined)]
     found.sort(key=lambda result: (result.asked.seed, result.asked.recipe))
     return [row_of(names[result.asked.recipe], result) for result in found], found
 
@@ -99,7 +101,11 @@ def measures(rows: Sequence[Row]) -> list[Measure]:
         _diversity("diversity in features", lambda of: of.feature_diversity),
         _diversity("diversity in pixels", lambda of: of.pixel_diversity),
         _rarity("rows rarer at the boundary, nats", lambda of: of.boundary.gap, 2),
-        _rarity("share of pairs in which they are", lambda of: of.boundary.rank, 3),
+        _rarity(
+            "share of pairs of rows in which it is",
+            lambda of: of.boundary.rank,
+            3,
+        ),
         _rarity("paths rarer at the boundary, nats", lambda of: of.boundary.dip, 2),
         *(
             Measure(QUALITY, f"log p(x), nats: {of}", _log_p_x(of), None, 2, _higher)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
-from semivae.paper.generated import Effort, Generated
+from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import (
     NAME,
     Row,
@@ -41,7 +41,7 @@ PICTURES: Mapping[str, str] = {
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The table in Markdown: a model a line, real images, and the gain in quality."""
+    """The table in Markdown: a model a line, real images, and the gain over M2."""
     columns = measures(rows)
     lines = [["", *(column.title for column in columns), "test accuracy, %", "seeds"]]
     lines.append(["---", *["---:"] * (len(columns) + 2)])
@@ -59,11 +59,13 @@ def table(rows: Sequence[Row]) -> str:
     for column in columns:
         found = gain(rows, column)
         gains.append(found.text(column.digits) if found else "–")
-    lines.append(["gain in quality over M2", *gains, "–", "–"])
+    lines.append(["Optimized-ELBO over M2", *gains, "–", "–"])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of: Effort) -> str:
+def markdown(
+    rows: Sequence[Row], results: Sequence[RunResult], command: str, of: GenerationEffort
+) -> str:
     """The page: the claim, the numbers, how they were taken, the pictures."""
     first, some = rows[0].generated, results[0]
     links = "".join(f"\n![{title}]({name}.png)\n" for name, title in PICTURES.items())
@@ -90,9 +92,8 @@ def markdown(rows: Sequence[Row], results: Sequence[RunResult], command: str, of
             f"images of different predicted classes, less that where the prediction changes, "
             f"{of.paths} paths; all under the model's own density"
         ),
-        "gain in quality": (
-            "of consistency and log p(x) the difference, of diversity that of its distance "
-            "from 1, over paired seeds"
+        "Optimized-ELBO over M2": (
+            "the difference over paired seeds; of diversity how much nearer it is to 1"
         ),
         "pictures": f"of the models of seed {rows[-1].seed}",
         "judge": (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper import rivals
-from semivae.paper.runs import RunResult, execute, load_result
+from semivae.paper.runs import RunResult, execute, load_results
 from semivae.paper.sides import (
     LABELS_USED_FOR_DEFAULTS,
     LABELS_USED_TO_CHOOSE,
@@ -193,7 +193,7 @@ class Ended(NamedTuple):
 
 def read(results: Path) -> list[Ended]:
     """The runs of the plan whose result files are there, without training or the data."""
-    runs = [load_result(path) for path in sorted(results.glob("*.json"))]
+    runs = load_results(results)
     found = {(run.summary["recipe"], run.asked): run for run in runs}
     plan = planned(max(MOST_SEEDS.values()), quick=False)
     keys = [(_kind(cell), cell.request) for cell in plan]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from semivae.paper.experiments import table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
-from semivae.paper.runs import RunResult
+from semivae.paper.runs import RunResult, epochs_text
 from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, panels
 
@@ -74,14 +74,9 @@ def _row(runs: Sequence[Ended]) -> tuple[str, ...]:
         spread([each.result.accuracy for each in runs]).text(2),
         str(len(runs)),
         f"{METHODS[cell.method].labels_used_to_choose.get(data, 0):,}",
-        _epochs(result),
+        epochs_text(result),
         f"{statistics.fmean(minutes):.1f}",
     )
-
-
-def _epochs(result: RunResult) -> str:
-    first, epochs = result.recipe.get("pretraining"), result.summary["epochs"]
-    return f"{first['epochs']} + {epochs}" if first else str(epochs or "–")
 
 
 def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:

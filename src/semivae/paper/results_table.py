@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from semivae.paper.runs import RunResult, load_result
+from semivae.paper.runs import RunResult, load_results, symbols_of, symbols_text
 from semivae.paper.sides import (
     EXACT,
     LABELS,
@@ -23,7 +23,7 @@ from semivae.paper.sides import (
     Side,
     sides,
 )
-from semivae.paper.spreads import MORE, ONE_SEED, Gain, gain
+from semivae.paper.spreads import LESS, ONE_SEED, SAME, Gain, gain
 from semivae.plots import ResultRow
 
 
@@ -56,7 +56,7 @@ def read(results: Path) -> Collected:
 def sides_in(results: Path, quick: bool) -> Sides:
     """The runs of every row whose result files are there."""
     found: dict[tuple[str, str], list[RunResult]] = {}
-    runs = [load_result(path) for path in sorted(results.glob("*.json"))]
+    runs = load_results(results)
     for side in sides(quick):
         wanted = replace(side.request, seed=0)
         here = [run for run in runs if replace(run.asked, seed=0) == wanted]
@@ -101,18 +101,24 @@ def verdict(data: str, m2: Sequence[RunResult], optimized: Sequence[RunResult]) 
         for name, mean, goal in zip((M2, OPTIMIZED), means, (target_m2, target), strict=True)
     ]
     claimed = target - target_m2
-    if found.seeds == 1:
-        judgement = ONE_SEED
-    elif found.mean >= claimed:
-        judgement = "as large as printed"
-    elif found.verdict == MORE:
-        judgement = "there, but smaller than printed"
-    else:
-        judgement = "not there against this baseline"
     return (
         f"{'; '.join(reached)}. The gain over M2 is {_points(found)}; printed: {claimed:+.1f}): "
-        f"{judgement}."
+        f"{judgement(found, claimed)}."
     )
+
+
+AS_PRINTED = "as large as printed"
+
+
+def judgement(found: Gain, printed: float) -> str:
+    """What a gain in points amounts to beside the printed one."""
+    if found.verdict == ONE_SEED:
+        return ONE_SEED
+    if found.verdict == SAME:
+        return "not clear from these seeds"
+    if found.verdict == LESS:
+        return "not there against this baseline"
+    return AS_PRINTED if found.mean >= printed else "there, but smaller than printed"
 
 
 def gain_over(m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> Gain | None:
@@ -202,20 +208,8 @@ def _supervised_row(title: str, data: str, runs: list[RunResult]) -> ResultRow:
 
 
 def _symbols(run: RunResult) -> str:
-    objective, likelihood = run.recipe["objective"], run.recipe["likelihood"]
-    symbols = {
-        name: objective[name]
-        for name in ("alpha", "beta", "gamma", "epsilon")
-        if name in objective
-    }
+    likelihood = run.recipe["likelihood"]
     sigma = {"sigma": likelihood["sigma"]} if "sigma" in likelihood else {}
-    values = ", ".join(f"{name} = {_text(value)}" for name, value in (symbols | sigma).items())
+    values = symbols_text(symbols_of(run.recipe) | sigma)
     size = f"{run.parameters / 1e6:.2f} M parameters"
     return f"{likelihood['kind']}, {run.recipe['labels']['kind']} y; {values}; {size}"
-
-
-def _text(value: Any) -> str:
-    """A symbol's value as `--set` would read it."""
-    if isinstance(value, Mapping):
-        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
-    return "0.1 N / N_l" if value is None else f"{value:g}"

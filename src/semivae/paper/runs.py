@@ -76,6 +76,49 @@ def load_result(path: Path) -> RunResult:
     return RunResult(**json.loads(path.read_text()))
 
 
+def symbols_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The symbols of a recipe's objective, as far as it has them."""
+    objective = recipe["objective"]
+    names = ("alpha", "beta", "gamma", "epsilon")
+    return {name: objective[name] for name in names if name in objective}
+
+
+def symbols_text(symbols: Mapping[str, Any]) -> str:
+    """Symbols as `--set` would read them."""
+    return ", ".join(f"{name} = {_value_text(value)}" for name, value in symbols.items())
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
+    return "0.1 N / N_l" if value is None else f"{value:g}"
+
+
+def epochs_text(result: RunResult) -> str:
+    """Passes over the rows; of two stages both."""
+    first, epochs = result.recipe.get("pretraining"), result.summary["epochs"]
+    return f"{first['epochs']} + {epochs}" if first else str(epochs or "–")
+
+
+def load_results(folder: Path) -> list[RunResult]:
+    """Every result in a folder, by file name.
+
+    Raises InputError for two results of one request: which of them counts is not for us to say.
+    """
+    found: dict[tuple[str, runs.Request], Path] = {}
+    results = []
+    for path in sorted(folder.glob("*.json")):
+        result = load_result(path)
+        earlier = found.setdefault((result.summary["recipe"], result.asked), path)
+        if earlier != path:
+            raise InputError(
+                f"{earlier} and {path.name} are results of one request, under two versions of a "
+                "recipe: move the superseded one out of the folder"
+            )
+        results.append(result)
+    return results
+
+
 def name_of(request: runs.Request, recipe: Any) -> str:
     """A readable name that ends in the hash of everything that decides the result: the request,
     and a recipe or another configuration of frozen plain values.
@@ -180,9 +223,9 @@ def execute(
         prepared, model, snapshot = runs.resume(folder, data_dir)
     else:
         shutil.rmtree(folder, ignore_errors=True)
+        begun = None if first_stage is None else first_stage()
         prepared = runs.start(prepared, folder)
-        if first_stage is not None:
-            begun = first_stage()
+        if begun is not None:
             _check_same_first_stage(load_config(begun), prepared)
             for part in (CHECKPOINT, METRICS, CHECKPOINT_STATE):  # the last one: resumable now
                 shutil.copyfile(begun / part, folder / part)

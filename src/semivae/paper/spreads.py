@@ -31,7 +31,11 @@ ONE_SEED = "one seed allows no verdict"
 
 class Gain(NamedTuple):
     """By how much one side exceeds another: mean and standard error over paired seeds (nan for
-    one)."""
+    one).
+
+    There is a difference where the two-sided 95 % interval of Student's t leaves out 0: for 3
+    seeds beyond 4.3 standard errors, for 15 beyond 2.1.
+    """
 
     mean: float
     error: float
@@ -39,12 +43,19 @@ class Gain(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`MORE` or `LESS` beyond two standard errors, else `SAME`; of one seed none."""
+        """`MORE` or `LESS` where there is a difference, else `SAME`; of one seed none."""
         if self.seeds < 2:
             return ONE_SEED
-        if abs(self.mean) <= 2 * self.error:
+        if abs(self.mean) <= self.half_width:
             return SAME
         return MORE if self.mean > 0 else LESS
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval; nan for one seed."""
+        from scipy.stats import t  # takes half a second
+
+        return float(t.ppf(0.975, self.seeds - 1)) * self.error if self.seeds > 1 else math.nan
 
     def text(self, digits: int) -> str:
         """As a cell of a table."""
