@@ -28,7 +28,8 @@ import torch
 
 from semivae import runs
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, Trained, TrainingSet, train, train_supervised
+from semivae.fitting import Hooks, Trained, train, train_supervised
+from semivae.predictor import TrainingSet
 from semivae.recipes import Recipe
 
 RESULTS = Path(__file__).parent / "results" / "choice"

@@ -9,12 +9,12 @@ from torch.utils.data import TensorDataset
 from benchmarks import textbook
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
-from semivae.fitting import Predictor
 from semivae.labels import LabelRule
 from semivae.models.networks import Network
 from semivae.models.specs import Bernoulli, Factorized, M2Spec
 from semivae.objectives import equation_8
 from semivae.optimizers import Adam
+from semivae.predictor import Predictor
 from semivae.streams import StepState
 from semivae.training import Step, Training, autocast, fit, step_input
 

@@ -24,12 +24,13 @@ from semivae.data.datasets import mnist
 from semivae.data.published import Arrays
 from semivae.data.scaling import pixels
 from semivae.data.splits import as_unlabeled, balanced_split
-from semivae.fitting import Hooks, TrainingSet, train, train_supervised
+from semivae.fitting import Hooks, train, train_supervised
 from semivae.labels import Enumerated, Pruned
 from semivae.models.networks import KingmaMLP
 from semivae.paper.runs import load_result
 from semivae.paper.sides import EXACT, OPTIMIZED, OUR_DEFAULTS, TITLES, sides
 from semivae.paper.spreads import spread
+from semivae.predictor import TrainingSet
 from semivae.recipes import Recipe, named_recipe
 from semivae.runs import commit, test_report
 

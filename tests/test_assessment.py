@@ -9,8 +9,9 @@ from semivae.assessment import Effort, assess, drawn_rows
 from semivae.data.datasets import load
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import classification_report
-from semivae.fitting import Hooks, Predictor, train
+from semivae.fitting import Hooks, train
 from semivae.measures import MEANINGS, Measure, groups, values
+from semivae.predictor import Predictor
 from semivae.runs import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")

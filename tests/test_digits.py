@@ -7,7 +7,8 @@ from semivae import SemiVAEClassifier
 from semivae.data.datasets import load
 from semivae.data.scaling import pixels
 from semivae.data.splits import as_unlabeled, balanced_split
-from semivae.fitting import Hooks, TrainingSet, train_supervised
+from semivae.fitting import Hooks, train_supervised
+from semivae.predictor import TrainingSet
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -9,25 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from semivae import fitting
+from semivae import predictor as predictor_module
+from semivae import stages
 from semivae.data.scaling import pixels, standardize
 from semivae.errors import InputError
-from semivae.fitting import (
-    Hooks,
-    Predictor,
-    Trained,
-    TrainingSet,
-    new_model,
-    train,
-    train_supervised,
-)
+from semivae.fitting import Hooks, Trained, train, train_supervised
 from semivae.labels import Enumerated, one_pair_each
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, PaperCNN
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family, LearnedSigma
 from semivae.objective_specs import Equation8, OptimizedELBO
 from semivae.optimizers import Adam
+from semivae.predictor import Predictor, TrainingSet
 from semivae.recipes import DataFacts, Recipe
+from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot, Training
 from semivae.trials import within_minutes
 
@@ -77,7 +72,7 @@ def predictor_of(family: Family) -> Predictor:
 def test_chunks_agree_with_one_pass(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor, x = predictor_of(family), blobs().x
     whole = predictor.predict_proba(x), predictor.transform(x)
-    monkeypatch.setattr(fitting, "CHUNK", 7)
+    monkeypatch.setattr(predictor_module, "CHUNK", 7)
     parts = predictor.predict_proba(x), predictor.transform(x)
     for one, many in zip(whole, parts, strict=True):
         assert one.shape == many.shape
@@ -406,6 +401,6 @@ def test_no_labeled_row_is_an_error_at_the_door() -> None:
 def test_equation_8_with_kingmas_alpha_depends_on_the_counts_given() -> None:
     data = blobs()
     recipe = replace(RECIPE, objective=Equation8())
-    objective = fitting.objective_for(data.facts, recipe)
+    objective = stages.objective_for(data.facts, recipe)
     assert objective.labeled is not None
     assert objective.labeled.parts[-1].weight == pytest.approx(0.1 * 50 / 10)

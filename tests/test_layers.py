@@ -56,10 +56,12 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "measures",
                 "paper",
                 "pictures",
+                "predictor",
                 "probing",
                 "recipes",
                 "rundir",
                 "runs",
+                "stages",
                 "transformers",
                 "trials",
             }

@@ -6,9 +6,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from semivae.data.scaling import pixels
-from semivae.fitting import Predictor
 from semivae.generation import reconstructions
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED, one_of_each, sheets
+from semivae.predictor import Predictor
 from semivae.recipes import RECIPES, DataFacts
 
 EVENT = (1, 8, 8)

@@ -179,5 +179,7 @@ def test_every_recipe_says_what_it_is_for_in_a_line() -> None:
 def test_an_unknown_recipe_is_an_error_that_lists_the_names() -> None:
     with pytest.raises(InputError) as caught:
         named_recipe("papr-m2")
-    names = "auto, paper-m2, paper-optimized, kingma-m2, m1m2, m1m2-joint, adgm, sdgm"
+    names = (
+        "auto, paper-m2, paper-optimized, kingma-m2, m1m2, m1m2-joint, m1m2-refined, adgm, sdgm"
+    )
     assert str(caught.value) == f"--recipe papr-m2: choose one of {names}"

@@ -15,16 +15,18 @@ from semivae import rundir
 from semivae.config import to_plain
 from semivae.data.scaling import pixels, standardize
 from semivae.errors import InputError
-from semivae.fitting import Hooks, Predictor, TrainingSet, new_model, train
+from semivae.fitting import Hooks, train
 from semivae.labels import Enumerated, Relaxed
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, PaperCNN
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Gaussian, LearnedSigma
 from semivae.objective_specs import OptimizedELBO
 from semivae.optimizers import Adam, AdamW, OneCycle
+from semivae.predictor import Predictor, TrainingSet
 from semivae.recipes import DataFacts, Recipe
 from semivae.rundir import RunConfig
 from semivae.schedules import Ramp
+from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot, Training
 
 CLASSES = ("cat", "dog", "naïve")

@@ -12,11 +12,12 @@ from torch import Tensor
 from semivae import SemiVAEClassifier, rundir, runs
 from semivae.errors import InputError
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, first_stage, main_stage, new_model, train
+from semivae.fitting import Hooks, train
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2, FrozenCodes
 from semivae.recipes import Recipe
 from semivae.runs import Request
+from semivae.stages import first_stage, main_stage, new_model
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
 
@@ -56,7 +57,17 @@ AUXILIARY = replace(
     ),
     baseline=True,
 )
+LAST = 2
+THREE_STAGES = replace(
+    TWO_STAGES,
+    recipe="m1m2-refined",
+    settings=(
+        *TWO_STAGES.settings, f"refining.epochs={LAST}", "refining.unlabeled_rows=100",
+        "refining.average=0.5",
+    ),
+)  # fmt: skip
 EVERY = {
+    "m1m2-refined": THREE_STAGES,
     "m1m2": TWO_STAGES,
     "m1m2-joint": replace(JOINT, settings=(*JOINT.settings, "baseline.epochs=3"), baseline=True),
     "adgm": AUXILIARY,
@@ -165,6 +176,53 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert lines[0] == lines[1]
 
 
+# --- three stages ---
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Watched, runs.Finished]:
+    """The uninterrupted run in three stages."""
+    folder, hooks = tmp_path_factory.mktemp("refined") / "run", Watched()
+    return folder, hooks, finish(THREE_STAGES, folder, hooks)
+
+
+def test_m1_and_m2_learn_together_in_the_last_stage(
+    refined: tuple[Path, Watched, runs.Finished],
+) -> None:
+    """Under the joint bound, which has log p(x|z1) in it; dimensions stay kept or not."""
+    _, hooks, finished = refined
+    end = BELOW + ABOVE
+    before, after = hooks.weights[end - 1], hooks.weights[end]
+    fixed = {n for n in after if "kept" in n or "log_prior" in n or "sigma" in n}
+    assert fixed and all(torch.equal(before[name], after[name]) for name in fixed)
+    still = {name for name in after if torch.equal(before[name], after[name])} - fixed
+    assert not still, still
+    assert len(finished.history) == end + LAST
+    assert hooks.steps[-1] == (BELOW * 6 + (ABOVE + LAST) * 3,) * 2
+    for line in finished.history[end:]:
+        assert "joint/unlabeled/elbo" in line and "unlabeled/elbo" not in line
+    codes, joint = finished.history[end - 1], finished.history[end]
+    assert abs(joint["joint/unlabeled/elbo"] - codes["unlabeled/elbo"]) > 1
+
+
+@pytest.mark.parametrize("epochs", [BELOW, BELOW + 1, BELOW + ABOVE, BELOW + ABOVE + 1])
+def test_a_run_in_three_stages_resumes_bit_for_bit(
+    epochs: int, refined: tuple[Path, Watched, runs.Finished], tmp_path: Path
+) -> None:
+    with pytest.raises(KillError):
+        finish(THREE_STAGES, tmp_path / "run", Watched(epochs))
+    prepared, model, snapshot = runs.resume(tmp_path / "run")
+    runs.run(prepared, tmp_path / "run", Hooks(), Hooks(), model, snapshot)
+    ours, theirs = (load_file(f / "model.safetensors") for f in (tmp_path / "run", refined[0]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_refining_comes_after_a_pretraining() -> None:
+    recipe = runs.prepare(JOINT).recipe
+    with pytest.raises(ValueError, match="choose the recipe m1m2"):
+        replace(recipe, refining=recipe.training)
+
+
 def test_the_second_stage_reads_codes_and_draws_them_anew() -> None:
     prepared = runs.prepare(TWO_STAGES)
     data, recipe = prepared.training_set, prepared.recipe
@@ -210,6 +268,9 @@ def test_two_stages_are_shortened_in_proportion() -> None:
     assert short.pretraining.epochs == pytest.approx(2 * short.training.epochs, abs=2)
     least = within_minutes(prepared.training_set, long, 0, 1e-9)
     assert (least.training.epochs, least.epochs) == (1, 2)
+    three = runs.prepare(THREE_STAGES)
+    least = within_minutes(three.training_set, three.recipe, 0, 1e-9)
+    assert least.refining is not None and (least.refining.epochs, least.epochs) == (1, 3)
 
 
 def test_pretraining_is_of_a_stack_only() -> None:

@@ -20,8 +20,8 @@ from semivae.diagnostics.posterior import (
 )
 from semivae.diagnostics.surgery import Surgery, surgery
 from semivae.evaluation import ClassificationReport, classification_report
-from semivae.fitting import Predictor
 from semivae.noise import generator
+from semivae.predictor import Predictor
 
 PAIRS = 256  # (row, class) pairs decoded at a time: small enough to report progress
 

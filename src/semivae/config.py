@@ -187,4 +187,5 @@ _NESTED: Mapping[str, type] = {
     "training": Training,
     "baseline": Training,
     "pretraining": Training,
+    "refining": Training,
 }

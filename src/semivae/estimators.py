@@ -19,7 +19,8 @@ from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
 from semivae.facade import PosteriorMean, whole_number
 from semivae.files import make_folder, write_text
-from semivae.fitting import Hooks, TrainingSet, train
+from semivae.fitting import Hooks, train
+from semivae.predictor import TrainingSet
 from semivae.recipes import Recipe, named_recipe
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from semivae.data.arrays import check_features
 from semivae.errors import InputError
-from semivae.fitting import Predictor
+from semivae.predictor import Predictor
 
 
 class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]

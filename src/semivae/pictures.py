@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from semivae.fitting import Predictor
 from semivae.generation import analogies, reconstructions, traversals
 from semivae.plots import Sheet
+from semivae.predictor import Predictor
 from semivae.runs import Finished
 
 SAMPLES = 8  # of each class

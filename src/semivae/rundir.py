@@ -17,9 +17,10 @@ from semivae.config import from_plain, to_plain
 from semivae.data.scaling import Scaling
 from semivae.errors import InputError
 from semivae.files import append_text, write_bytes, write_text
-from semivae.fitting import Predictor, new_model
 from semivae.models.base import DeepGenerativeModel
+from semivae.predictor import Predictor
 from semivae.recipes import DataFacts, Recipe
+from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot
 
 SCHEMA = 2

@@ -20,24 +20,15 @@ from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdou
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport, accuracy, classification_report
 from semivae.files import make_folder, remove, write_text
-from semivae.fitting import (
-    Hooks,
-    Predictor,
-    Trained,
-    TrainingSet,
-    new_model,
-    objective_for,
-    predictor_of,
-    pretrain,
-    train,
-    train_supervised,
-)
+from semivae.fitting import Hooks, Trained, pretrain, train, train_supervised
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Kingma2014, KingmaJ
+from semivae.predictor import Predictor, TrainingSet, predictor_of
 from semivae.processes import is_main
 from semivae.recipes import DataFacts, Recipe, named_recipe
+from semivae.stages import new_model, objective_for
 from semivae.streams import UNLABELED
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes

@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from semivae.fitting import (
+from semivae.models.m1m2 import M1M2
+from semivae.predictor import TrainingSet
+from semivae.processes import least
+from semivae.recipes import Recipe
+from semivae.stages import (
     Stage,
-    TrainingSet,
     codes_stage,
     first_stage,
     main_stage,
     new_model,
+    whole_stage,
 )
-from semivae.models.m1m2 import M1M2
-from semivae.processes import least
-from semivae.recipes import Recipe
 from semivae.streams import StepState
 from semivae.training import Means, Step, Training, autocast, check_gradient, fit, step_input
 
@@ -28,7 +29,7 @@ PARTS = 1_000_000  # processes agree on a share of the epochs as a whole number 
 
 def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float) -> Recipe:
     """The recipe with the number of epochs that fit into so many minutes (at most its own, at
-    least 1); two stages are shortened in proportion.
+    least 1); several stages are shortened in proportion.
 
     Times a few steps on a throw-away copy; what they cost counts against the minutes.
     """
@@ -40,7 +41,9 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
     left = 60 * minutes - (time.monotonic() - started)
     share = least(int(PARTS * min(1.0, max(0.0, left / sum(seconds))))) / PARTS
     first = recipe.pretraining and _shortened(recipe.pretraining, share)
-    return replace(recipe, training=_shortened(recipe.training, share), pretraining=first)
+    last = recipe.refining and _shortened(recipe.refining, share)
+    training = _shortened(recipe.training, share)
+    return replace(recipe, training=training, pretraining=first, refining=last)
 
 
 def _shortened(training: Training, share: float) -> Training:
@@ -72,7 +75,10 @@ def _stages_untrained(data: TrainingSet, recipe: Recipe, seed: int) -> list[Stag
     first = first_stage(data, recipe, model, seed)
     assert isinstance(model, M1M2)
     codes = np.zeros((len(data.x), 2, model.m1.latent_size), np.float32)
-    return [first, codes_stage(data, recipe, model, codes, seed)]
+    stages = [first, codes_stage(data, recipe, model, codes, seed)]
+    if recipe.refining is not None:
+        stages.append(whole_stage(data, recipe, model, recipe.refining, seed))
+    return stages
 
 
 def dry_step(data: TrainingSet, recipe: Recipe) -> None:

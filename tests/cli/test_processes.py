@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from semivae import runs
-from semivae.fitting import Hooks, new_model
+from semivae.fitting import Hooks
 from semivae.models.m2 import M2
 from semivae.runs import Request
+from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot
 
 # 21 labeled and up to 101 unlabeled rows a step: the shares of two processes differ. In bfloat16

@@ -16,15 +16,17 @@ from semivae.config import set_value
 from semivae.data.datasets import load
 from semivae.data.published import Arrays
 from semivae.data.scaling import pixels
-from semivae.fitting import Hooks, Predictor, new_model
+from semivae.fitting import Hooks
 from semivae.models.m2 import M2
 from semivae.paper import generated
 from semivae.paper.generated import Generation, GenerationEffort, likelihood_of, measured
 from semivae.paper.judge import judge
 from semivae.paper.runs import RunResult
 from semivae.plots import Sheet
+from semivae.predictor import Predictor
 from semivae.recipes import DataFacts, Recipe, paper_m2
 from semivae.runs import Request, prepare, run, start
+from semivae.stages import new_model
 
 EFFORT = GenerationEffort(images=30, rows=25, paths=2, samples=3, judge_epochs=4)
 EVENT = (1, 8, 8)

@@ -12,10 +12,11 @@ import torch
 from semivae.data.datasets import load
 from semivae.data.published import Arrays
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, Predictor, Trained, TrainingSet, train_supervised
+from semivae.fitting import Hooks, Trained, train_supervised
 from semivae.paper import judge as module
 from semivae.paper.generated import compared, real_images
 from semivae.paper.judge import SEED, diversity, judge, judged, mean_distance
+from semivae.predictor import Predictor, TrainingSet
 from semivae.rundir import CONFIG
 
 

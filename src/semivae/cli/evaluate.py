@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from semivae.assessment import Assessment, Effort
     from semivae.evaluation import ClassificationReport
-    from semivae.fitting import Predictor
+    from semivae.predictor import Predictor
 
 
 class Evaluation(NamedTuple):

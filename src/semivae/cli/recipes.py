@@ -40,20 +40,25 @@ def recipes(as_json: Json = False) -> None:
 
 
 def described(recipe: "Recipe") -> list[str]:
-    """A recipe in three lines: model, objective, training (of two stages: in four)."""
+    """A recipe in three lines: model, objective, training (a line more for each other stage)."""
     from semivae.config import to_plain
 
     plain = to_plain(recipe)
-    training, first = plain["training"], plain["pretraining"]
-    before = []
+    training, first, last = plain["training"], plain["pretraining"], plain["refining"]
+    before, after = [], []
     if first is not None:
         before = [f"M1 first: {_trained(first)}, {first['unlabeled_rows']} rows a step"]
+    if last is not None:
+        after = [
+            f"then M1 and M2 together: {_trained(last)}, {last['unlabeled_rows']} rows a step"
+        ]
     return [
         f"{_call(plain['network'])}, {_call(plain['family'])} q, {_call(plain['likelihood'])}",
         f"{_call(plain['objective'])}, y {_call(plain['labels'])}",
         *before,
         f"{_trained(training)}, "
         f"{training['labeled_rows']} + {training['unlabeled_rows']} rows a step",
+        *after,
     ]
 
 

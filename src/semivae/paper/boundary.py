@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from semivae.assessment import log_p_x
 from semivae.diagnostics.encodings import encode_set
 from semivae.errors import InputError
-from semivae.fitting import Predictor
 from semivae.noise import key
+from semivae.predictor import Predictor
 
 LEAST_SHARE = 0.05  # of the rows: those next to the boundary
 POINTS = 9  # of a path between its ends, for its mean density

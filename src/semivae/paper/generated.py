@@ -17,13 +17,14 @@ from semivae.data.published import Arrays
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import accuracy
 from semivae.files import write_bytes
-from semivae.fitting import Hooks, Predictor
+from semivae.fitting import Hooks
 from semivae.noise import key
 from semivae.paper.boundary import Boundary, boundary
 from semivae.paper.judge import Judgement, diversity, judge, judged
 from semivae.paper.runs import RunResult
 from semivae.pictures import pictured
 from semivae.plots import Sheet, tiles
+from semivae.predictor import Predictor
 from semivae.recipes import Recipe
 from semivae.runs import Finished
 

@@ -25,7 +25,7 @@ from semivae.bounds import Baselines, bound
 from semivae.data.sources import MNIST, is_here
 from semivae.distributions import categorical
 from semivae.files import write_text
-from semivae.fitting import Hooks, TrainingSet, new_model, train
+from semivae.fitting import Hooks, train
 from semivae.labels import (
     Enumerated,
     LabelRule,
@@ -39,6 +39,8 @@ from semivae.models.densities import Encoded
 from semivae.models.m2 import M2
 from semivae.noise import Noise, key
 from semivae.paper.runs import machine
+from semivae.predictor import TrainingSet
+from semivae.stages import new_model
 from semivae.streams import UNLABELED
 
 CPU = torch.device("cpu")

@@ -16,9 +16,10 @@ from jaxtyping import Float
 from semivae import rundir
 from semivae.data.published import Arrays
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, Predictor, TrainingSet, train_supervised
+from semivae.fitting import Hooks, train_supervised
 from semivae.noise import key
 from semivae.optimizers import Adam, OneCycle
+from semivae.predictor import Predictor, TrainingSet
 from semivae.recipes import paper_m2
 from semivae.training import Training
 

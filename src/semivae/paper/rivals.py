@@ -25,9 +25,10 @@ from semivae import rundir, runs
 from semivae.averaging import take_average
 from semivae.config import to_plain
 from semivae.errors import InputError
-from semivae.fitting import Hooks, predictor_of, train_supervised
+from semivae.fitting import Hooks, train_supervised
 from semivae.models.specs import AnyNetwork, Family, LikelihoodSpec
 from semivae.paper.runs import RunResult, machine, name_of, stored, write_result
+from semivae.predictor import predictor_of
 from semivae.training import Training
 
 FIRST_STAGES = ".first-stages"

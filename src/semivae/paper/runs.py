@@ -95,9 +95,10 @@ def _value_text(value: Any) -> str:
 
 
 def epochs_text(result: RunResult) -> str:
-    """Passes over the rows; of two stages both."""
-    first, epochs = result.recipe.get("pretraining"), result.summary["epochs"]
-    return f"{first['epochs']} + {epochs}" if first else str(epochs or "–")
+    """Passes over the rows, stage by stage."""
+    first, last = (result.recipe.get(stage) for stage in ("pretraining", "refining"))
+    stages = [first and first["epochs"], result.summary["epochs"], last and last["epochs"]]
+    return " + ".join(str(epochs) for epochs in stages if epochs) or "–"
 
 
 def load_results(folder: Path) -> list[RunResult]:
