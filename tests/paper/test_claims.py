@@ -23,7 +23,7 @@ from semivae.paper.claims import CLAIMS, LIMIT, PARTS, Measured, judged, page
 from semivae.paper.experiments import Experiment, Run
 from semivae.paper.runs import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
-from semivae.paper.verdicts import HOLDS, OPEN, Finding
+from semivae.paper.verdicts import HOLDS, NOTHING, OPEN, Finding
 from semivae.runs import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -38,6 +38,7 @@ def test_without_measurements_nothing_is_decided(tmp_path: Path, quick: bool) ->
     measured = Measured(tmp_path, quick)
     found = judged(measured)
     assert {of.verdict for _, of in found} == {OPEN}
+    assert {claim.key for claim, of in found if of != NOTHING} == {"C10"}, "mathematics is told"
     text = page(found, measured)
     assert "11 not decided." in text and "![" not in text
     assert list(module.figures(measured)) == [LIMIT]

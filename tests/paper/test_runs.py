@@ -270,7 +270,8 @@ def test_there_is_no_result_before_it_is_examined(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         examined(tmp_path, Stopped(3))
     assert not list(tmp_path.glob("*.json"))
-    assert examined(tmp_path, Noting(3))[0].accuracy > 0
+    result, steps = examined(tmp_path, Noting(3))
+    assert result.accuracy > 0 and steps == 0, "what was trained is not trained again"
 
 
 def test_two_results_of_one_request_are_for_the_user_to_sort_out(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ def results_table(wish: Wish) -> dict[str, object]:
     text = results_markdown(found.rows) + verdicts
     written = [
         written_to(wish.out / f"{name}.html", page.encode()),
-        written_to(wish.out / f"{name}.md", f"# {title}\n\n{text}".encode()),
+        written_to(
+            wish.out / f"{name}.md", f"# {title}\n\n{text}\n![Bars]({name}.png)\n".encode()
+        ),
         written_to(wish.out / f"{name}.png", to_png(results_bars(found.rows))),
     ]
     return {

@@ -15,6 +15,8 @@ from semivae.plots.panels import Reading
 def boundary_is_rare(rows: Sequence[Row]) -> Finding:
     """C3: Optimized-ELBO's decision boundary lies in lower density than M2's."""
     gains = _generation_gains(rows, generation.BOUNDARY)
+    if not gains:
+        return NOTHING
     return Finding(
         together((of.verdict for of in gains.values()), MORE),
         "How much rarer data are at the boundary than elsewhere, Optimized-ELBO minus M2, each "
@@ -25,6 +27,8 @@ def boundary_is_rare(rows: Sequence[Row]) -> Finding:
 def generation_improves(rows: Sequence[Row]) -> Finding:
     """C8: Optimized-ELBO generates better than M2."""
     gains = _generation_gains(rows, generation.QUALITY)
+    if not gains:
+        return NOTHING
     return Finding(
         together((of.verdict for of in gains.values()), MORE),
         f"Gain in quality over M2: {told(gains, 3)}.",

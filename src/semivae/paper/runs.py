@@ -231,10 +231,16 @@ def execute(
             for part in (CHECKPOINT, METRICS, CHECKPOINT_STATE):  # the last one: resumable now
                 shutil.copyfile(begun / part, folder / part)
             prepared, model, snapshot = runs.resume(folder, data_dir)
-    finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot)
+    examined: dict[str, Any] = {}
+
+    def examine(finished: runs.Finished) -> None:
+        if examination is not None:
+            examined.update(examination(finished, results / name))
+
+    # Examined before its model ends the run: one that is killed meanwhile is not trained again.
+    finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot, examine)
     if finished.test is None:
         raise InputError(f"{request.data} has no test set, so there is nothing to report")
-    examined = {} if examination is None else examination(finished, results / name)
     weights = finished.trained.predictor.model.parameters()
     result = RunResult(
         name=name,

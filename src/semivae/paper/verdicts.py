@@ -67,6 +67,8 @@ def entropy_rises(readings: Sequence[Reading]) -> Finding:
         for panel, line in places(readings)
         if line.startswith(M2)
     }
+    if not of:
+        return NOTHING
     whole = [name for name, course in of.items() if course.whole.verdict == MORE]
     later = [name for name, course in of.items() if course.later.verdict == MORE]
     ends = "; ".join(
@@ -97,6 +99,8 @@ def entropy_is_reduced(readings: Sequence[Reading]) -> Finding:
             ]
             if (found := gain(*ends)) is not None:
                 gains[f"{panel}{suffix}"] = found
+    if not gains:
+        return NOTHING
     return Finding(
         together((of.verdict for of in gains.values()), LESS),
         f"Optimized-ELBO's entropy at the end minus M2's: {told(gains, 4, 'nats')}.",
