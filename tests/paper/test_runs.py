@@ -16,6 +16,7 @@ from semivae.fitting import Hooks
 from semivae.models.m2 import M2
 from semivae.paper.runs import (
     RunResult,
+    adopt,
     execute,
     execute_all,
     execute_in_parallel,
@@ -281,6 +282,17 @@ def test_two_results_of_one_request_are_for_the_user_to_sort_out(tmp_path: Path)
     with pytest.raises(InputError, match=r"older\.json are results of one request"):
         load_results(tmp_path)
     assert load_results(tmp_path / "none") == []
+
+
+def test_a_result_of_another_piece_is_taken_over_if_it_is_what_is_asked(tmp_path: Path) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    other.mkdir(), mine.mkdir()
+    result, _ = run(REQUEST, other)
+    adopt(mine, other, {replace(REQUEST, seed=1)})
+    assert files(mine) == [] and files(tmp_path / "none") == []
+    adopt(mine, other, {REQUEST})
+    again, steps = run(REQUEST, mine)
+    assert steps == 0 and again == load_result(other / f"{result.name}.json")
 
 
 # --- several ---

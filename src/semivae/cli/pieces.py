@@ -65,7 +65,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.paper import label_counts, label_counts_page
     from semivae.paper.experiments import to_csv
-    from semivae.paper.runs import in_parallel
+    from semivae.paper.runs import adopt, in_parallel
     from semivae.plots import to_png
 
     folder = wish.out / wish.named("label-counts")
@@ -73,6 +73,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
     results.mkdir(parents=True, exist_ok=True)
     seeds = wish.seeds if wish.asked_seeds or wish.quick else max(label_counts.MOST_SEEDS.values())
     plan = label_counts.planned(seeds, wish.quick)
+    adopt(results, wish.out / wish.named("results-table"), {cell.request for cell in plan})
     execute, execute_group = label_counts.execute_cell, label_counts.execute_group
     with display() as shown:
         if wish.jobs > 1:
