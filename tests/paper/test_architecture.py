@@ -17,20 +17,15 @@ from semivae.paper import architecture
 from semivae.paper.architecture import (
     DATA,
     LAYER_HEADER,
-    SECTION_2_10,
-    SECTION_2_11,
-    SECTION_4_3,
-    Layer,
     Table,
     compare,
     markdown,
-    multiply_adds,
-    parameters,
     symbol,
     tables,
     to_json,
-    trace,
 )
+from semivae.paper.layers import Layer, multiply_adds, parameters, trace
+from semivae.paper.printed import SECTION_2_10, SECTION_2_11, SECTION_4_3
 from semivae.recipes import RECIPES, NamedRecipe
 from semivae.schedules import Ramp
 
