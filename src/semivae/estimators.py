@@ -14,8 +14,8 @@ from sklearn.base import ClassifierMixin
 from semivae import rundir
 from semivae.checks import check_recipe
 from semivae.config import to_plain
+from semivae.data.classes import UNLABELED, encode_labels
 from semivae.data.scaling import scaling_of
-from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
 from semivae.facade import PosteriorMean, whole_number
 from semivae.files import make_folder, write_text

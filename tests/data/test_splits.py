@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, encode_labels, holdout
+from semivae.data.classes import encode_labels
+from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 
 K = 7

@@ -11,7 +11,7 @@ import numpy as np
 from semivae import runs
 from semivae.assessment import QUICK, Assessment, assess, drawn_rows
 from semivae.config import to_plain
-from semivae.data.splits import UNLABELED
+from semivae.data.classes import UNLABELED
 from semivae.measures import groups
 from semivae.pages import percent
 from semivae.pictures import pictured

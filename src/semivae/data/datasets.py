@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped, UInt8
 from semivae.data import carried
 from semivae.data.arrays import check_features
 from semivae.data.cifar import read_cifar10
+from semivae.data.classes import UNLABELED, encode_labels
 from semivae.data.published import Arrays
 from semivae.data.sources import (
     CIFAR10,
@@ -24,7 +25,6 @@ from semivae.data.sources import (
     locate,
     read_idx_files,
 )
-from semivae.data.splits import UNLABELED, encode_labels
 from semivae.errors import InputError
 
 
