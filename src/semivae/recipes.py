@@ -210,8 +210,8 @@ def m1m2_refined(facts: DataFacts) -> Recipe:
         m1m2(facts),
         labels=Pruned() if rows > MANY_ROWS else Enumerated(),
         objective=OptimizedELBO(alpha=50.0, beta=Ramp(-15.0, 0.0, 0.5), gamma=10.0),
-        training=Training(_passes(2_000, rows), Adam(1e-3), OneCycle()),
-        refining=Training(_passes(9_400, rows), Adam(1e-3), OneCycle()),
+        training=Training(min(20, _passes(2_000, rows)), Adam(1e-3), OneCycle()),
+        refining=Training(min(100, _passes(9_400, rows)), Adam(1e-3), OneCycle()),
     )
 
 

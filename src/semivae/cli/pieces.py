@@ -42,12 +42,10 @@ def results_table(wish: Wish) -> dict[str, object]:
         sources=[Source(wish.command("results-table"), runs.commit(), str(results))],
     )
     verdicts = "".join(f"\n{data}: {words}\n" for data, words in found.verdicts.items())
-    text = results_markdown(found.rows) + verdicts
+    text = f"{results_markdown(found.rows)}{verdicts}\n![Bars]({name}.png)\n"
     written = [
         written_to(wish.out / f"{name}.html", page.encode()),
-        written_to(
-            wish.out / f"{name}.md", f"# {title}\n\n{text}\n![Bars]({name}.png)\n".encode()
-        ),
+        written_to(wish.out / f"{name}.md", f"# {title}\n\n{text}".encode()),
         written_to(wish.out / f"{name}.png", to_png(results_bars(found.rows))),
     ]
     return {
