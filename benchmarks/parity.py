@@ -22,7 +22,6 @@ from benchmarks.tables import parity_table
 from benchmarks.timing import machine, write
 from semivae.data.datasets import mnist
 from semivae.data.published import Arrays
-from semivae.data.scaling import pixels
 from semivae.data.splits import as_unlabeled, balanced_split
 from semivae.fitting import Hooks, train, train_supervised
 from semivae.labels import Enumerated, Pruned
@@ -66,9 +65,7 @@ def two_digits(digits: Arrays, seed: int) -> Arrays:
 def run(arrays: Arrays, name: str, seed: int) -> dict[str, Any]:
     """One training, and its test accuracy in percent."""
     labeled = balanced_split(arrays.y, LABELS, seed).labeled
-    rows = TrainingSet(
-        arrays.x, as_unlabeled(arrays.y, labeled), arrays.classes, pixels(arrays.pixel_max)
-    )
+    rows = TrainingSet(arrays.x, as_unlabeled(arrays.y, labeled), arrays.classes, arrays.scaling)
     auto = named_recipe("auto").build(rows.facts)
     recipe: Recipe = replace(
         auto, network=KingmaMLP(), training=replace(auto.training, epochs=EPOCHS)
