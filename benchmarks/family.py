@@ -24,11 +24,11 @@ import torch
 
 from benchmarks.choose import SPLIT, Run, Settings, scored
 from benchmarks.family_rows import M1M2_REQUEST, ROWS, SEEDS, VALIDATION, Row
-from benchmarks.family_table import Told, results_in, write
+from benchmarks.family_table import Told, write
 from semivae import rundir
 from semivae.fitting import Hooks, train
 from semivae.paper.rivals import first_stage
-from semivae.paper.runs import execute
+from semivae.paper.runs import execute, load_results
 from semivae.runs import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
@@ -103,7 +103,7 @@ def run(row: Row, seed: int, data_dir: Path | None) -> None:
 
 def told(folder: Path) -> list[Told]:
     """The rows that have results in the folder, under the settings that are chosen now."""
-    found = {result.asked: result for result in results_in(folder)}
+    found = {result.asked: result for result in load_results(folder)}
     rows = []
     for row in ROWS:
         if row.grid and len(trials(row)) < len(row.grid):

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.family_rows import Row
 from semivae.files import write_bytes, write_text
 from semivae.paper.experiments import select, table, to_csv
-from semivae.paper.runs import RunResult, epochs_text, load_results, symbols_of, symbols_text
+from semivae.paper.runs import RunResult, epochs_text, symbols_of, symbols_text
 from semivae.paper.spreads import spread
 from semivae.plots import to_png
 from semivae.plots.panels import Reading, panels
@@ -130,8 +130,3 @@ def write(told: Sequence[Told], folder: Path) -> None:
     write_text(folder / f"{NAME}.csv", to_csv(curves))
     title = "Validation accuracy by epoch, MNIST, perceptrons"
     write_bytes(folder / f"{NAME}.png", to_png(panels(curves, title, "epoch")))
-
-
-def results_in(folder: Path) -> list[RunResult]:
-    """Every result that is there."""
-    return load_results(folder)

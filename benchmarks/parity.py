@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from benchmarks.tables import parity_table
 from benchmarks.timing import machine, write
@@ -28,7 +27,7 @@ from semivae.labels import Enumerated, Pruned
 from semivae.models.networks import KingmaMLP
 from semivae.paper.runs import load_result
 from semivae.paper.sides import EXACT, OPTIMIZED, OUR_DEFAULTS, TITLES, sides
-from semivae.paper.spreads import spread
+from semivae.paper.spreads import gain
 from semivae.predictor import TrainingSet
 from semivae.recipes import Recipe, named_recipe
 from semivae.runs import commit, test_report
@@ -89,16 +88,15 @@ def run(arrays: Arrays, name: str, seed: int) -> dict[str, Any]:
 
 def paired(exact: Sequence[float], pruned: Sequence[float]) -> dict[str, float]:
     """Accuracies by seed; mean difference, its standard error, and the lower 95 % bound (t)."""
-    differences = [b - a for a, b in zip(exact, pruned, strict=True)]
-    n, (mean, error) = len(differences), spread(differences)
-    bound = mean - error * float(stats.t.ppf(0.975, n - 1))
+    found = gain(dict(enumerate(pruned)), dict(enumerate(exact)))
+    assert found is not None and len(exact) == len(pruned)
     return {
-        "seeds": n,
+        "seeds": found.seeds,
         "exact": round(statistics.mean(exact), 2),
         "pruned": round(statistics.mean(pruned), 2),
-        "difference": round(mean, 3),
-        "standard_error": round(error, 3),
-        "lower_95": round(bound, 3),
+        "difference": round(found.mean, 3),
+        "standard_error": round(found.error, 3),
+        "lower_95": round(found.mean - found.half_width, 3),
     }
 
 

@@ -183,7 +183,7 @@ def section(claim: Claim, of: Finding, measured: Measured) -> str:
 def figures(measured: Measured) -> dict[str, "Figure"]:
     """The figures that no other piece has."""
     drawn = {LIMIT: panels(limit.curve(), "The sum of 3.3.2 and its limit", "q(y|x) of the label")}
-    readings = verdicts.information(measured.readings(ablation.EXPERIMENT))
+    readings = verdicts.information(measured.readings(ABLATION))
     if readings:
         title = "Both parts of the mean KL(q(y|x) || p(y)) (Eq 16)"
         drawn[PARTS] = panels(readings, title, "beta + gamma", share_y=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
+from semivae.paper.experiments import table as markdown_table
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import (
     NAME,
@@ -43,8 +44,8 @@ PICTURES: Mapping[str, str] = {
 def table(rows: Sequence[Row]) -> str:
     """The table in Markdown: a model a line, real images, and the gain over M2."""
     columns = measures(rows)
-    lines = [["", *(column.title for column in columns), "test accuracy, %", "seeds"]]
-    lines.append(["---", *["---:"] * (len(columns) + 2)])
+    header = ["", *(column.title for column in columns), "test accuracy, %", "seeds"]
+    lines = []
     for model in dict.fromkeys(row.model for row in rows):
         here = [row for row in rows if row.model == model]
         cells = [_spread(list(values(rows, model, c).values()), c.digits) for c in columns]
@@ -60,7 +61,7 @@ def table(rows: Sequence[Row]) -> str:
         found = gain(rows, column)
         gains.append(found.text(column.digits) if found else "–")
     lines.append(["Optimized-ELBO over M2", *gains, "–", "–"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(header, lines, right=range(1, len(header)))
 
 
 def markdown(

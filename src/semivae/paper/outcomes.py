@@ -8,17 +8,16 @@ from semivae.paper.generation import Row
 from semivae.paper.results_table import AS_PRINTED, Sides, gain_over, judgement
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, PAPER, SUPERVISED, TITLES
 from semivae.paper.spreads import LESS, MORE, Gain
-from semivae.paper.verdicts import HOLDS, NOTHING, PARTLY, Finding, together, told
+from semivae.paper.verdicts import HOLDS, NOTHING, PARTLY, Finding, compared, together, told
 from semivae.plots.panels import Reading
 
 
 def boundary_is_rare(rows: Sequence[Row]) -> Finding:
     """C3: Optimized-ELBO's decision boundary lies in lower density than M2's."""
     gains = _generation_gains(rows, generation.BOUNDARY)
-    if not gains:
-        return NOTHING
-    return Finding(
-        together((of.verdict for of in gains.values()), MORE),
+    return compared(
+        gains,
+        MORE,
         "How much rarer data are at the boundary than elsewhere, Optimized-ELBO minus M2, each "
         f"under its own log p(x): {told(gains, 3)}.",
     )
@@ -27,12 +26,7 @@ def boundary_is_rare(rows: Sequence[Row]) -> Finding:
 def generation_improves(rows: Sequence[Row]) -> Finding:
     """C8: Optimized-ELBO generates better than M2."""
     gains = _generation_gains(rows, generation.QUALITY)
-    if not gains:
-        return NOTHING
-    return Finding(
-        together((of.verdict for of in gains.values()), MORE),
-        f"Gain in quality over M2: {told(gains, 3)}.",
-    )
+    return compared(gains, MORE, f"Gain in quality over M2: {told(gains, 3)}.")
 
 
 def _generation_gains(rows: Sequence[Row], group: str) -> dict[str, Gain]:
@@ -113,8 +107,9 @@ def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
     colour = _gain(sides, "cifar10", OUR_DEFAULTS)
     if colour is not None:
         gains["CIFAR-10 under symbols chosen on MNIST, 1,000 labels"] = colour
-    return Finding(
-        together((of.verdict for of in gains.values()), MORE),
+    return compared(
+        gains,
+        MORE,
         f"Test accuracy over M2: {told(gains, 2, 'points')}. Over the network without unlabeled "
         f"rows: {told(alone, 2, 'points')}.",
     )

@@ -52,6 +52,13 @@ def together(verdicts: Iterable[str], wanted: str) -> str:
     return FAILS if against else UNSHOWN
 
 
+def compared(gains: Mapping[str, Gain], wanted: str, words: str) -> Finding:
+    """The verdict of several differences, by name; open without any."""
+    if not gains:
+        return NOTHING
+    return Finding(together((of.verdict for of in gains.values()), wanted), words)
+
+
 def told(gains: Mapping[str, Gain], digits: int, unit: str = "") -> str:
     """Differences in words, by name."""
     return "; ".join(
@@ -99,12 +106,8 @@ def entropy_is_reduced(readings: Sequence[Reading]) -> Finding:
             ]
             if (found := gain(*ends)) is not None:
                 gains[f"{panel}{suffix}"] = found
-    if not gains:
-        return NOTHING
-    return Finding(
-        together((of.verdict for of in gains.values()), LESS),
-        f"Optimized-ELBO's entropy at the end minus M2's: {told(gains, 4, 'nats')}.",
-    )
+    words = f"Optimized-ELBO's entropy at the end minus M2's: {told(gains, 4, 'nats')}."
+    return compared(gains, LESS, words)
 
 
 def information(readings: Sequence[Reading]) -> list[Reading]:
@@ -144,10 +147,9 @@ def prior_kl_reduces_information(readings: Sequence[Reading]) -> Finding:
                 for measure in (INFORMATION, MARGINAL)
             )
             words.append(f"{panel}, {name}: {', '.join(means)}")
-    if not gains:
-        return NOTHING
-    return Finding(
-        together((of.verdict for of in gains.values()), LESS),
+    return compared(
+        gains,
+        LESS,
         "I(y; x) where the unlabeled sum has the term minus that where it is cancelled: "
         f"{told(gains, 3, 'nats')}. In nats: {'; '.join(words)}.",
     )
