@@ -1,7 +1,6 @@
 """What is made of all pieces together: a verdict on each claim, and one page of everything."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from semivae.cli.wishes import Wish, written_to
 from semivae.errors import InputError
@@ -27,7 +26,7 @@ def claims(wish: Wish) -> dict[str, object]:
     ]
     found = claims.judged(measured)
     text = claims.page(found, measured)
-    page = written_to(folder / f"{claims.NAME}.md", text.encode())
+    page = written_to(measured.page(claims.NAME), text.encode())
     return {
         "text": text,
         "written": [str(path) for path in (page, *drawn)],
@@ -38,11 +37,13 @@ def claims(wish: Wish) -> dict[str, object]:
 def report(wish: Wish) -> dict[str, object]:
     from semivae import runs
     from semivae.book import Chapter, render_book
+    from semivae.paper.claims import Measured
     from semivae.report import Source
 
+    measured = Measured(wish.out, wish.quick)
     chapters, missing = [], []
     for name in CHAPTERS:
-        path = _page(wish, name)
+        path = measured.page(name)
         if path.exists():
             chapters.append(Chapter(name, path))
         else:
@@ -66,13 +67,3 @@ def report(wish: Wish) -> dict[str, object]:
         "written": [str(path)],
         "missing": missing,
     }
-
-
-def _page(wish: Wish, name: str) -> Path:
-    """Where a piece writes its page in Markdown."""
-    if name == "architecture":  # the same in a quick look
-        return wish.out / "architecture.md"
-    if name == "results-table":  # it lies beside the folder of its runs
-        return wish.out / f"{wish.named(name)}.md"
-    file = "estimators" if name == "gradient-estimators" else name
-    return wish.out / wish.named(name) / f"{file}.md"

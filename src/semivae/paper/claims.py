@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from semivae.plots import Figure
 
 NAME, TITLE = "claims", "What the paper claims, and what was measured"
-TABLE = "results-table"
+TABLE, ARCHITECTURE = "results-table", "architecture"
+PAGES = {"gradient-estimators": "estimators"}  # those that are not called as their piece
 LIMIT, PARTS = "limit-of-3.3.2", "information-and-divergence"
 OWN = (f"{LIMIT}.png", f"{PARTS}.png")  # figures of this piece
 
@@ -43,6 +44,14 @@ class Measured:
         """The folder of a piece."""
         return self.folder / (f"{piece}-quick" if self.quick else piece)
 
+    def page(self, piece: str) -> Path:
+        """Where a piece writes its page in Markdown, once its runs have ended."""
+        if piece == ARCHITECTURE:  # the same in a quick look
+            return self.folder / f"{piece}.md"
+        if piece == TABLE:  # it lies beside the folder of its runs
+            return self.folder / f"{self.of(piece).name}.md"
+        return self.of(piece) / f"{PAGES.get(piece, piece)}.md"
+
     def figure(self, piece: str, name: str) -> str:
         """The path of a figure under the folder; that of the results table lies in no other."""
         if piece == TABLE:
@@ -52,14 +61,14 @@ class Measured:
     def readings(self, experiment: Experiment) -> list[Reading]:
         """Every number read off the runs of an experiment that has ended: of one that has not,
         some sides lack a seed."""
-        if not (self.of(experiment.name) / f"{experiment.name}.md").exists():
+        if not self.page(experiment.name).exists():
             return []
         runs = experiments.read(experiment, self.of(experiment.name) / "runs", self.quick)
         return experiment.readings(runs)
 
     def rows(self) -> list[generation.Row]:
         """What the models generate, if that piece has ended."""
-        if not (self.of(generation.NAME) / f"{generation.NAME}.md").exists():
+        if not self.page(generation.NAME).exists():
             return []
         return generation.read(self.of(generation.NAME) / "runs", self.quick)[0]
 
