@@ -19,8 +19,9 @@ from benchmarks import textbook
 from benchmarks.contestants import SEED, Bare, Ours, synthetic_rows
 from benchmarks.speed import CASES
 from benchmarks.timing import measure_in_turn, ratios, write
-from semivae.labels import Enumerated, LabelRule, Relaxed
-from semivae.nets import ConvEncoder, Unflatten
+from semivae.convolutions import ConvEncoder, Unflatten
+from semivae.label_draws import LabelRule
+from semivae.labels import Enumerated, Relaxed
 from semivae.upconv import UpConv2d
 
 RESULTS = Path(__file__).parent / "results" / "choices.json"

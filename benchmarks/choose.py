@@ -30,7 +30,8 @@ from semivae import runs
 from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, Trained, train, train_supervised
 from semivae.predictor import TrainingSet
-from semivae.recipes import Recipe
+from semivae.recipe import Recipe
+from semivae.requests import Request, prepare
 
 RESULTS = Path(__file__).parent / "results" / "choice"
 SPLIT, LABELS = 100, 1000
@@ -142,7 +143,7 @@ SUPERVISED: list[Settings] = [
 
 def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> dict[str, object]:
     """Trains one candidate and scores it on the validation rows, in percent."""
-    request = runs.Request(
+    request = Request(
         plan.data,
         labels=LABELS,
         validation=plan.validation,
@@ -156,9 +157,9 @@ def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> 
     return scored(request, side.run, data_dir)
 
 
-def scored(request: runs.Request, run: Run, data_dir: Path | None) -> dict[str, object]:
+def scored(request: Request, run: Run, data_dir: Path | None) -> dict[str, object]:
     """Trains what is asked and scores it on its validation rows, in percent."""
-    prepared = runs.prepare(request, data_dir)
+    prepared = prepare(request, data_dir)
     trained = run(prepared.training_set, prepared.recipe, request.seed, Hooks())
     rows = prepared.split.validation
     probs = trained.predictor.predict_proba(prepared.arrays.x[rows])

@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from benchmarks import textbook
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
-from semivae.labels import LabelRule
+from semivae.label_draws import LabelRule
 from semivae.models.networks import Network
 from semivae.models.specs import Bernoulli, Factorized, M2Spec
 from semivae.objectives import equation_8

@@ -27,9 +27,10 @@ from benchmarks.family_rows import M1M2_REQUEST, ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
 from semivae import rundir
 from semivae.fitting import Hooks, train
+from semivae.paper.results import load_results
 from semivae.paper.rivals import first_stage
-from semivae.paper.runs import execute, load_results
-from semivae.runs import Request
+from semivae.paper.runs import execute
+from semivae.requests import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
 LOG = RESULTS.parent / "choice" / "family.jsonl"

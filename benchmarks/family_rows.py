@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.choose import Settings
-from semivae.runs import Request
+from semivae.requests import Request
 
 VALIDATION, SEEDS = 2000, 3
 

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.family_rows import Row
 from semivae.files import write_bytes, write_text
 from semivae.paper.experiments import select, table, to_csv
-from semivae.paper.runs import RunResult, epochs_text, symbols_of, symbols_text
+from semivae.paper.results import RunResult, epochs_text, symbols_of, symbols_text
 from semivae.paper.spreads import spread
 from semivae.plots import to_png
 from semivae.plots.panels import Reading, panels

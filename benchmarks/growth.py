@@ -21,7 +21,8 @@ from benchmarks import textbook
 from benchmarks.contestants import Case, Ours, synthetic_rows
 from benchmarks.tables import growth_table, processes_table
 from benchmarks.timing import status, write
-from semivae.labels import Enumerated, LabelRule, Pruned, Relaxed
+from semivae.label_draws import LabelRule
+from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP
 from semivae.processes import is_main
 

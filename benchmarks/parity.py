@@ -25,11 +25,12 @@ from semivae.data.splits import as_unlabeled, balanced_split
 from semivae.fitting import Hooks, train, train_supervised
 from semivae.labels import Enumerated, Pruned
 from semivae.models.networks import KingmaMLP
-from semivae.paper.runs import load_result
+from semivae.paper.results import load_result
 from semivae.paper.sides import EXACT, OPTIMIZED, OUR_DEFAULTS, TITLES, sides
 from semivae.paper.spreads import gain
 from semivae.predictor import TrainingSet
-from semivae.recipes import Recipe, named_recipe
+from semivae.recipe import Recipe
+from semivae.recipes import named_recipe
 from semivae.runs import commit, test_report
 
 RESULTS = Path(__file__).parent / "results"

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks import textbook
+from semivae.convolutions import channels_last, conv_decoder
 from semivae.models.networks import Parts
-from semivae.nets import FullPrecisionLinear, LabelBlind, Shape, channels_last, conv_decoder
+from semivae.nets import FullPrecisionLinear, LabelBlind, Shape
 
 FEATURES = 128
 

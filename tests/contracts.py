@@ -11,13 +11,14 @@ from torch.distributions import Distribution
 
 from semivae.bounds import bound, labeled_elbos
 from semivae.information import kl
-from semivae.labels import Enumerated, LabelDraws, LabelRule, Observed, every_pair
+from semivae.label_draws import LabelDraws, LabelRule, every_pair
+from semivae.labels import Enumerated, Observed
 from semivae.likelihoods import Likelihood
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
 from semivae.streams import UNLABELED, Rows, StepState, Streams
-from semivae.terms import Term, TermValue
+from semivae.sums import Term, TermValue
 
 CPU = torch.device("cpu")
 F64 = torch.float64

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from semivae import runs
 from semivae.assessment import Effort, assess, drawn_rows
 from semivae.data.datasets import load
 from semivae.diagnostics.evidence import evidence
@@ -12,7 +11,7 @@ from semivae.evaluation import classification_report
 from semivae.fitting import Hooks, train
 from semivae.measures import MEANINGS, Measure, groups, values
 from semivae.predictor import Predictor
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -22,7 +21,7 @@ EFFORT = Effort(rows=40, samples=3, gap_samples=2, surgery_rows=100, linear_rows
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     request = Request("digits", labels=50, epochs=3, settings=("network.latent=4",))
-    prepared = runs.prepare(request)
+    prepared = prepare(request)
     return train(prepared.training_set, prepared.recipe, 0, Hooks()).predictor
 
 

@@ -16,11 +16,13 @@ from semivae.bounds import (
 )
 from semivae.distributions import categorical
 from semivae.information import entropy, kl
-from semivae.labels import Enumerated, LabelRule, Observed, Pruned, Sampled, Smoothed, smooth
+from semivae.label_draws import LabelRule, smooth
+from semivae.labels import Enumerated, Observed, Pruned, Sampled, Smoothed
 from semivae.models.densities import Encoded
 from semivae.models.specs import Bernoulli, Binarized, Conditional, Factorized, Family
 from semivae.streams import UNLABELED
-from semivae.terms import ELBO, ClassifierEntropy, evaluate
+from semivae.sums import evaluate
+from semivae.terms import ELBO, ClassifierEntropy
 from tractable import (
     F64,
     FAMILIES,

@@ -14,7 +14,7 @@ from semivae.models.specs import Bernoulli, Conditional, Factorized, Family
 from semivae.noise import Noise
 from semivae.schedules import Ramp
 from semivae.streams import LABELED, UNLABELED, Rows
-from semivae.terms import Term
+from semivae.sums import Term
 from tractable import (
     CPU,
     F64,

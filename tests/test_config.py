@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semivae import labels, objectives
+from semivae import labels, objectives, weighting
 from semivae.config import CHOICES, REFERENCES, choose, from_plain, set_value, to_plain
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Relaxed, StraightThrough
@@ -14,7 +14,8 @@ from semivae.models import networks, specs
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.objective_specs import ObjectiveSpec
 from semivae.optimizers import AdamW, Constant
-from semivae.recipes import RECIPES, DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
+from semivae.recipes import RECIPES
 from semivae.schedules import Ramp
 
 IMAGES = DataFacts((1, 28, 28), 100, 59_900, 10)
@@ -189,7 +190,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         ("objective.alpha", "none", lambda r: r.objective.alpha is None),
         ("objective.beta", "2", lambda r: r.objective.beta == 2.0),
         ("objective.gamma", "ramp(0,3,0.5)", lambda r: r.objective.gamma == Ramp(0.0, 3.0, 0.5)),
-        ("objective.weighting", "sums", lambda r: r.objective.weighting is objectives.sums),
+        ("objective.weighting", "sums", lambda r: r.objective.weighting is weighting.sums),
         (
             "objective.label_divergence",
             "reverse",

@@ -23,6 +23,7 @@ from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.labels import Enumerated
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -248,10 +249,8 @@ def test_images_survive_save_and_load(tmp_path: Path) -> None:
 
 def test_a_run_of_the_command_line_can_be_loaded(tmp_path: Path) -> None:
     settings = ("network=mlp", "training.unlabeled_rows=300")
-    request = runs.Request(
-        "digits", labels=20, rows=200, settings=settings, epochs=2, baseline=False
-    )
-    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    request = Request("digits", labels=20, rows=200, settings=settings, epochs=2, baseline=False)
+    prepared = runs.start(prepare(request), tmp_path / "run")
     finished = runs.run(prepared, tmp_path / "run", Hooks(), Hooks())
     clf = SemiVAEClassifier.load(tmp_path / "run")
     assert clf.classes_.tolist() == [str(k) for k in range(10)]

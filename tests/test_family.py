@@ -19,8 +19,8 @@ from semivae.data.published import Arrays
 from semivae.labels import Enumerated, Pruned
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import KingmaMLP
-from semivae.paper.runs import RunResult
-from semivae.runs import Request, prepare
+from semivae.paper.results import RunResult
+from semivae.requests import Request, prepare
 
 BY_NAME = {row.name: row for row in ROWS}
 PUBLISHED, TARGET = BY_NAME["m1m2-100-kingma"], BY_NAME["m1m2-100"]
@@ -128,7 +128,7 @@ def test_a_trial_trains_and_does_not_read_the_test_set(
         assert arrays.x_test is not None
         return replace(arrays, x_test=arrays.x_test.view(Unread))
 
-    monkeypatch.setattr("semivae.runs.load", guarded)
+    monkeypatch.setattr("semivae.requests.load", guarded)
     family.choose(small, None)
     family.choose(small, None)  # is there
     (line,) = family.LOG.read_text().splitlines()

@@ -14,14 +14,15 @@ from semivae import stages
 from semivae.data.scaling import pixels, standardize
 from semivae.errors import InputError
 from semivae.fitting import Hooks, Trained, train, train_supervised
-from semivae.labels import Enumerated, one_pair_each
+from semivae.label_draws import one_pair_each
+from semivae.labels import Enumerated
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, PaperCNN
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family, LearnedSigma
 from semivae.objective_specs import Equation8, OptimizedELBO
 from semivae.optimizers import Adam
 from semivae.predictor import Predictor, TrainingSet
-from semivae.recipes import DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
 from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot, Training
 from semivae.trials import within_minutes

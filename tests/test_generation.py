@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from semivae.diagnostics.encodings import encode_set
 from semivae.generation import analogies, reconstructions, sample_class, traversals
-from semivae.labels import one_pair_each
+from semivae.label_draws import one_pair_each
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, Network, PaperCNN
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family, Gaussian, M2Spec

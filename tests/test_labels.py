@@ -8,19 +8,16 @@ import torch
 from torch import Tensor
 
 from semivae.information import kl
+from semivae.label_draws import LabelDraws, LabelRule, every_pair, smooth
 from semivae.labels import (
     Enumerated,
-    LabelDraws,
-    LabelRule,
     Observed,
     Pruned,
     Relaxed,
     Sampled,
     Smoothed,
     StraightThrough,
-    every_pair,
     follow,
-    smooth,
 )
 from semivae.noise import Noise
 from tractable import CPU, F64, noise_of, one_hot

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from semivae import nets
+from semivae import convolutions, nets
 
 F64 = torch.float64
 
@@ -14,10 +14,10 @@ F64 = torch.float64
 )
 def test_the_decoder_of_section_2_11_makes_images_of_any_size(event: tuple[int, ...]) -> None:
     """V10: 7 -> 14 -> 28 and 8 -> 16 -> 32, and odd sizes by output paddings of 0."""
-    decoder = nets.conv_decoder(event, classes=10, latent=4)
+    decoder = convolutions.conv_decoder(event, classes=10, latent=4)
     y = torch.eye(10)[:3]
     assert decoder(torch.zeros(3, 4), y, None).shape == (3, *event)
-    sides = [nets.halvings(side, 2)[-1] for side in event[1:]]
+    sides = [convolutions.halvings(side, 2)[-1] for side in event[1:]]
     assert decoder.rest[0].out_features == 64 * sides[0] * sides[1]
 
 
@@ -25,7 +25,7 @@ def test_the_decoder_of_section_2_11_has_the_printed_sizes() -> None:
     """512, then 3136 = 64 * 7 * 7 at 28 px or 4096 = 64 * 8 * 8 at 32 px, two transposed
     layers."""
     for event, flat in (((1, 28, 28), 3136), ((3, 32, 32), 4096)):
-        decoder = nets.conv_decoder(event, 10, 50)
+        decoder = convolutions.conv_decoder(event, 10, 50)
         assert decoder.first.of_a.out_features == 512 and decoder.rest[0].out_features == flat
         up = [layer for layer in decoder.rest if isinstance(layer, nn.ConvTranspose2d)]
         assert [layer.out_channels for layer in up] == [32, event[0]]
@@ -37,7 +37,7 @@ def test_the_decoder_of_section_4_3_meets_28_px_by_its_output_paddings(
     side: int, paddings: list[int]
 ) -> None:
     """V10: three doublings of 7 are 56; 4 -> 7 -> 14 -> 28 needs paddings 0, 1, 1."""
-    decoder = nets.conv_decoder_43((1, side, side), 10, 4)
+    decoder = convolutions.conv_decoder_43((1, side, side), 10, 4)
     assert decoder(torch.zeros(3, 4), torch.eye(10)[:3], None).shape == (3, 1, side, side)
     up = [layer for layer in decoder.rest if isinstance(layer, nn.ConvTranspose2d)]
     assert [layer.output_padding[0] for layer in up] == paddings
@@ -46,7 +46,7 @@ def test_the_decoder_of_section_4_3_meets_28_px_by_its_output_paddings(
 @pytest.mark.parametrize("side", [7, 15, 29])
 def test_the_decoder_of_section_4_3_meets_odd_sizes_that_divide_its_512_units(side: int) -> None:
     """7 -> 4 -> 2 -> 1, 15 -> 8 -> 4 -> 2 and 29 -> 15 -> 8 -> 4, and back."""
-    decoder = nets.conv_decoder_43((1, side, side), 10, 4)
+    decoder = convolutions.conv_decoder_43((1, side, side), 10, 4)
     assert decoder(torch.zeros(3, 4), torch.eye(10)[:3], None).shape == (3, 1, side, side)
 
 
@@ -55,24 +55,25 @@ def test_the_decoder_of_section_4_3_refuses_sizes_that_do_not_divide() -> None:
     with pytest.raises(
         ValueError, match=r"5 x 5 images.* 40 x 40 pixels: use the decoder of section 2.11"
     ):
-        nets.conv_decoder_43((1, 40, 40), 10, 4)
+        convolutions.conv_decoder_43((1, 40, 40), 10, 4)
 
 
 @pytest.mark.parametrize("event", [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 13, 5)])
 def test_the_encoder_of_section_2_10_ends_in_512_features(event: tuple[int, ...]) -> None:
     """28 -> 14 -> 7 and 32 -> 16 -> 8, 32 and 64 channels."""
-    encoder = nets.ConvEncoder(event, (32, 64), 512)
+    encoder = convolutions.ConvEncoder(event, (32, 64), 512)
     assert encoder(torch.zeros(2, *event)).shape == (2, 512)
     linear = next(layer for layer in encoder if isinstance(layer, nn.Linear))
     assert (
-        linear.in_features == 64 * nets.halvings(event[1], 2)[-1] * nets.halvings(event[2], 2)[-1]
+        linear.in_features
+        == 64 * convolutions.halvings(event[1], 2)[-1] * convolutions.halvings(event[2], 2)[-1]
     )
 
 
 def test_the_layout_in_memory_changes_no_number() -> None:
     """Channels-last weights and `Unflatten` only say how numbers lie; results are those of
     NCHW."""
-    encoder = nets.ConvEncoder((2, 6, 8), (3, 5), 7).double()
+    encoder = convolutions.ConvEncoder((2, 6, 8), (3, 5), 7).double()
     plain = [type(layer) for layer in encoder]
     x = torch.randn(4, 2, 6, 8, dtype=F64, generator=torch.Generator().manual_seed(0))
     h = x
@@ -87,10 +88,10 @@ def test_the_layout_in_memory_changes_no_number() -> None:
     assert plain.count(nn.Conv2d) == 2
     torch.testing.assert_close(encoder(x), h)
     flat = torch.arange(24.0).view(2, 12)
-    image = nets.Unflatten(3, 2, 2)(flat)
+    image = convolutions.Unflatten(3, 2, 2)(flat)
     assert image.shape == (2, 3, 2, 2)
     assert image[1, 2, 0, 1] == flat[1, (0 * 2 + 1) * 3 + 2]
-    torch.testing.assert_close(nets.Flatten()(image), flat)
+    torch.testing.assert_close(convolutions.Flatten()(image), flat)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -99,7 +100,7 @@ def test_images_stay_channels_last_between_the_encoders_layers(channels: int) ->
     falls back to rows makes itself, its neighbours and their gradients convert the layout."""
     x = torch.zeros(2, channels, 8, 8)
     seen = []
-    encoder = nets.ConvEncoder((channels, 8, 8), (4, 6), 7)
+    encoder = convolutions.ConvEncoder((channels, 8, 8), (4, 6), 7)
     for layer in encoder:
         layer.register_forward_hook(lambda layer, given, output: seen.append(output))
     encoder(x)

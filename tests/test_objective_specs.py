@@ -3,7 +3,8 @@
 import pytest
 
 from semivae import terms
-from semivae.labels import Enumerated, LabelRule, Relaxed
+from semivae.label_draws import LabelRule
+from semivae.labels import Enumerated, Relaxed
 from semivae.objective_specs import (
     Equation8,
     Kingma2014,
@@ -17,9 +18,11 @@ from semivae.objective_specs import (
     ShotMNIST,
     Survey3J,
 )
-from semivae.objectives import Objective, balanced, dataset, reverse_divergence, sums
+from semivae.objectives import reverse_divergence
 from semivae.schedules import Ramp, Weight
 from semivae.streams import LABELED, UNLABELED
+from semivae.sums import Objective
+from semivae.weighting import balanced, dataset, sums
 
 N_LABELED, N_UNLABELED = 100, 900
 ENUMERATED = Enumerated()

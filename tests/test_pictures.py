@@ -9,7 +9,8 @@ from semivae.data.scaling import pixels
 from semivae.generation import reconstructions
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED, one_of_each, sheets
 from semivae.predictor import Predictor
-from semivae.recipes import RECIPES, DataFacts
+from semivae.recipe import DataFacts
+from semivae.recipes import RECIPES
 
 EVENT = (1, 8, 8)
 FACTS = DataFacts(EVENT, 20, 180, 3)

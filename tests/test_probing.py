@@ -18,7 +18,7 @@ from semivae.fitting import Hooks, Trained, train
 from semivae.information import entropy
 from semivae.models.m2 import M2
 from semivae.probing import probe_of, probe_rows
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -88,7 +88,7 @@ def test_without_unlabeled_rows_all_are_labeled_ones() -> None:
 )
 def test_a_probe_that_cannot_be_is_refused(setting: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        runs.prepare(replace(PLAIN, settings=(setting,)))
+        prepare(replace(PLAIN, settings=(setting,)))
 
 
 # What is measured
@@ -100,7 +100,7 @@ def measured(y: np.ndarray) -> dict[str, float]:
     batches = SemiSupervisedBatches(x, y, 10, pixels(255.0), 10, 10, seed=0)
     probe = probe_of(batches, 200, seed=0)
     assert probe is not None
-    model = runs.prepare(PLAIN).recipe.model.build((1, 8, 8), torch.zeros(10), seed=0)
+    model = prepare(PLAIN).recipe.model.build((1, 8, 8), torch.zeros(10), seed=0)
     model.train()
     state = torch.get_rng_state()
     values = probe(model)
@@ -139,7 +139,7 @@ def test_no_probe_is_none() -> None:
 def trained() -> dict[Request, Trained]:
     found = {}
     for request in (PLAIN, PROBED):
-        prepared = runs.prepare(request)
+        prepared = prepare(request)
         found[request] = train(prepared.training_set, prepared.recipe, 0, Hooks())
     return found
 
@@ -165,7 +165,7 @@ def test_its_time_is_kept_apart(trained: dict[Request, Trained]) -> None:
 def test_it_moves_with_the_model_and_sees_it_as_it_is_after_the_epoch(
     trained: dict[Request, Trained],
 ) -> None:
-    prepared = runs.prepare(PROBED)
+    prepared = prepare(PROBED)
     after: list[dict[str, float]] = []
 
     class Looking(Hooks):
@@ -204,8 +204,8 @@ class KilledAfterTwo(Hooks):
 
 def test_a_resumed_run_logs_the_same_probe_bit_for_bit(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "cut"
-    expected = runs.run(runs.start(runs.prepare(PROBED), whole), whole, Hooks(), Hooks())
-    prepared = runs.start(runs.prepare(PROBED), folder)
+    expected = runs.run(runs.start(prepare(PROBED), whole), whole, Hooks(), Hooks())
+    prepared = runs.start(prepare(PROBED), folder)
     with pytest.raises(KillError):
         runs.run(prepared, folder, KilledAfterTwo(), Hooks())
     assert json.loads((folder / "config.json").read_text())["recipe"]["probe"] == 100
@@ -226,7 +226,7 @@ def test_test_rows_are_never_among_them(tmp_path: Path) -> None:
     """Another test set changes nothing that is logged."""
     logged = []
     for flip in (False, True):
-        prepared, folder = runs.prepare(replace(PROBED, epochs=1)), tmp_path / str(flip)
+        prepared, folder = prepare(replace(PROBED, epochs=1)), tmp_path / str(flip)
         x_test = prepared.arrays.x_test
         assert x_test is not None
         if flip:

@@ -23,7 +23,8 @@ from semivae.paper import (
 from semivae.paper.experiments import Experiment, to_csv
 from semivae.paper.experiments import read as read_runs
 from semivae.paper.results_table import Collected, read
-from semivae.recipes import RECIPES, Reached
+from semivae.recipe import Reached
+from semivae.recipes import RECIPES
 from semivae.report import results_markdown
 
 ROOT = Path(__file__).parents[1]

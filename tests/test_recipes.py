@@ -21,7 +21,8 @@ from semivae.models.specs import (
 )
 from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
 from semivae.optimizers import Adam, Constant
-from semivae.recipes import MANY_ROWS, RECIPES, DataFacts, Recipe, named_recipe
+from semivae.recipe import DataFacts, Recipe
+from semivae.recipes import MANY_ROWS, RECIPES, named_recipe
 
 MNIST = DataFacts((1, 28, 28), 1000, 59_000, 10)
 CIFAR10 = DataFacts((3, 32, 32), 1000, 49_000, 10)

@@ -23,7 +23,7 @@ from semivae.models.specs import Bernoulli, Conditional, Factorized, Gaussian, L
 from semivae.objective_specs import OptimizedELBO
 from semivae.optimizers import Adam, AdamW, OneCycle
 from semivae.predictor import Predictor, TrainingSet
-from semivae.recipes import DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
 from semivae.rundir import RunConfig
 from semivae.schedules import Ramp
 from semivae.stages import new_model

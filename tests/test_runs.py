@@ -21,8 +21,8 @@ from semivae.labels import Relaxed
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
+from semivae.requests import Request, prepare
 from semivae.rundir import read_metrics
-from semivae.runs import Request
 from semivae.training import EpochLog, Snapshot
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -50,7 +50,7 @@ def images(n: int = 30) -> np.ndarray:
 
 
 def test_prepare_keeps_so_many_labels_balanced_and_hides_the_rest() -> None:
-    prepared = runs.prepare(Request("digits", labels=50, seed=3))
+    prepared = prepare(Request("digits", labels=50, seed=3))
     y, split = prepared.training_set.y, prepared.split
     np.testing.assert_array_equal(np.flatnonzero(y >= 0), split.labeled)
     np.testing.assert_array_equal(np.bincount(y[y >= 0]), np.full(10, 5))
@@ -60,15 +60,15 @@ def test_prepare_keeps_so_many_labels_balanced_and_hides_the_rest() -> None:
 
 
 def test_validation_labels_are_counted_and_never_trained_on() -> None:
-    plain = runs.prepare(Request("digits", labels=50, seed=3))
-    prepared = runs.prepare(Request("digits", labels=50, seed=3, validation=40))
+    plain = prepare(Request("digits", labels=50, seed=3))
+    prepared = prepare(Request("digits", labels=50, seed=3, validation=40))
     assert prepared.split.n_labels_used_to_choose == 40
     np.testing.assert_array_equal(prepared.training_set.y, plain.training_set.y)
     assert (prepared.training_set.y[prepared.split.validation] == -1).all()
 
 
 def test_rows_takes_a_balanced_part_of_the_training_rows_and_the_whole_test_set() -> None:
-    prepared = runs.prepare(Request("digits", labels=20, rows=300))
+    prepared = prepare(Request("digits", labels=20, rows=300))
     assert prepared.training_set.facts == ((1, 8, 8), 20, 280, 10)
     np.testing.assert_array_equal(np.bincount(prepared.arrays.y), np.full(10, 30))
     assert prepared.arrays.x_test is not None
@@ -79,13 +79,13 @@ def test_rows_takes_a_balanced_part_of_the_training_rows_and_the_whole_test_set(
 
 def test_no_label_count_keeps_every_label_that_is_there(tmp_path: Path) -> None:
     y = np.where(np.arange(30) < 12, np.arange(30) % 3, -1)
-    prepared = runs.prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
+    prepared = prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
     np.testing.assert_array_equal(prepared.training_set.y, y)
     np.testing.assert_array_equal(prepared.split.labeled, np.arange(12))
 
 
 def test_requests_change_the_recipe_in_order() -> None:
-    prepared = runs.prepare(
+    prepared = prepare(
         Request(
             "digits",
             labels=20,
@@ -103,7 +103,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    runs.prepare(SMALL)
+    prepare(SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +144,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
 )
 def test_what_cannot_be_used_is_one_sentence(change: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        runs.prepare(replace(Request("digits", labels=20), **change))
+        prepare(replace(Request("digits", labels=20), **change))
     assert "\n" not in str(caught.value)
 
 
@@ -163,13 +163,13 @@ def test_what_cannot_be_used_is_one_sentence(change: dict[str, Any], words: str)
 )
 def test_a_symbol_out_of_range_fails_before_anything_is_written(setting: str) -> None:
     with pytest.raises(InputError):
-        runs.prepare(Request("digits", labels=20, settings=(setting,)))
+        prepare(Request("digits", labels=20, settings=(setting,)))
 
 
 def test_a_temperature_of_zero_fails_before_anything_is_written() -> None:
     request = Request("digits", labels=20, settings=("labels=relaxed", "labels.tau=0"))
     with pytest.raises(InputError):
-        runs.prepare(request)
+        prepare(request)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_temperature_of_zero_fails_before_anything_is_written() -> None:
 )
 def test_labels_that_cannot_be_used(y: np.ndarray, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
-        runs.prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
+        prepare(Request(npz(tmp_path / "a.npz", X=images(), y=y)))
 
 
 def test_images_that_cannot_be_used(tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_images_that_cannot_be_used(tmp_path: Path) -> None:
         (images()[:0], "0 sample|no rows|images with"),
     ]:
         with pytest.raises(InputError, match=words):
-            runs.prepare(Request(npz(tmp_path / "a.npz", X=X, y=y)))
+            prepare(Request(npz(tmp_path / "a.npz", X=X, y=y)))
     (tmp_path / "foreign.npz").write_bytes(b"\x89PNG\r\n\x1a\n" * 10)
     with pytest.raises(InputError, match=r"is not an \.npz file"):
-        runs.prepare(Request(str(tmp_path / "foreign.npz")))
+        prepare(Request(str(tmp_path / "foreign.npz")))
 
 
 # --- a whole run ---
@@ -239,12 +239,12 @@ class KilledAfter(Hooks):
 
 
 def finish(request: Request, folder: Path) -> runs.Finished:
-    prepared = runs.start(runs.prepare(request), folder)
+    prepared = runs.start(prepare(request), folder)
     return runs.run(prepared, folder, Hooks(), Hooks())
 
 
 def cut(request: Request, folder: Path, epochs: int) -> None:
-    prepared = runs.start(runs.prepare(request), folder)
+    prepared = runs.start(prepare(request), folder)
     with pytest.raises(KillError):
         runs.run(prepared, folder, KilledAfter(epochs), Hooks())
 
@@ -309,7 +309,7 @@ def test_the_mode_of_training_outlasts_a_look_at_the_validation_rows(tmp_path: P
             seen.append(model.training)
 
     request = replace(SMALL, validation=40, epochs=2)
-    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    prepared = runs.start(prepare(request), tmp_path / "run")
     runs.run(prepared, tmp_path / "run", Modes(), Hooks())
     assert seen == [True, True]
 
@@ -349,7 +349,7 @@ def test_metrics_written_after_the_last_checkpoint_are_trained_again(
 ) -> None:
     """Killed between the line of an epoch and its checkpoint."""
     folder = tmp_path / "run"
-    prepared = runs.start(runs.prepare(SMALL), folder)
+    prepared = runs.start(prepare(SMALL), folder)
     save = runs.rundir.save_checkpoint
 
     def killed(to: Path, model: M2, snapshot: Snapshot) -> None:
@@ -372,7 +372,7 @@ def test_a_run_killed_before_its_model_was_saved_only_saves_it(
 ) -> None:
     """All epochs are done and checkpointed, the averaged model is not written yet."""
     folder = tmp_path / "run"
-    prepared = runs.start(runs.prepare(AVERAGED), folder)
+    prepared = runs.start(prepare(AVERAGED), folder)
 
     def killed(*arguments: object) -> None:
         raise KillError
@@ -393,7 +393,7 @@ def test_the_run_directory_holds_what_the_design_lists(
 ) -> None:
     """The report is the command line's; the checkpoint is there while the run is resumable."""
     folder = tmp_path / "run"
-    prepared = runs.start(runs.prepare(SMALL), folder)
+    prepared = runs.start(prepare(SMALL), folder)
     assert names(folder) == ["config.json", "split.json"]
     with pytest.raises(KillError):
         runs.run(prepared, folder, KilledAfter(1), Hooks())
@@ -410,7 +410,7 @@ def test_the_run_directory_holds_what_the_design_lists(
 
 def test_the_split_is_recorded(whole: Callable[[Request], Path]) -> None:
     plain = json.loads((whole(SMALL) / "split.json").read_text())
-    split, expected = LabelSplit.from_json(plain), runs.prepare(SMALL).split
+    split, expected = LabelSplit.from_json(plain), prepare(SMALL).split
     for part in ("labeled", "validation", "unlabeled"):
         np.testing.assert_array_equal(getattr(split, part), getattr(expected, part))
     assert plain["n_rows"] == 300
@@ -430,7 +430,7 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
 
 
 def test_a_run_of_the_python_api_does_not_know_its_data(tmp_path: Path) -> None:
-    runs.start(runs.prepare(SMALL), tmp_path / "run")
+    runs.start(prepare(SMALL), tmp_path / "run")
     path = tmp_path / "run" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": {"estimator": {}}}))
     with pytest.raises(InputError, match="was not made by `semivae fit`"):
@@ -440,7 +440,7 @@ def test_a_run_of_the_python_api_does_not_know_its_data(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(InputError, match="exists and is not an empty folder"):
-        runs.start(runs.prepare(SMALL), tmp_path)
+        runs.start(prepare(SMALL), tmp_path)
     assert names(tmp_path) == ["mine"]
 
 
@@ -489,7 +489,7 @@ def test_without_a_test_set_the_accuracies_are_null(tmp_path: Path) -> None:
 
 def test_max_minutes_fixes_the_epochs_in_the_configuration(tmp_path: Path) -> None:
     request = replace(SMALL, epochs=1000, max_minutes=1e-6)
-    prepared = runs.start(runs.prepare(request), tmp_path / "run")
+    prepared = runs.start(prepare(request), tmp_path / "run")
     assert prepared.recipe.training.epochs == 1
     again, _, _ = runs.resume(tmp_path / "run")
     assert again.recipe == prepared.recipe
@@ -501,7 +501,7 @@ def test_the_test_set_is_read_only_after_training(
     """Another test set changes the accuracy and not one bit of the model."""
     accuracies, states = [], []
     for flip in (False, True):
-        prepared = runs.prepare(replace(SMALL, epochs=2))
+        prepared = prepare(replace(SMALL, epochs=2))
         arrays = prepared.arrays
         assert arrays.x_test is not None
         if flip:
@@ -517,14 +517,14 @@ def test_the_test_set_is_read_only_after_training(
 
 def test_labels_may_be_held_out_for_validation() -> None:
     """They leave the labeled stream, stay among the unlabeled rows and are counted."""
-    whole = runs.prepare(Request("digits", labels=100))
-    prepared = runs.prepare(Request("digits", labels=100, holdout=0.3))
+    whole = prepare(Request("digits", labels=100))
+    prepared = prepare(Request("digits", labels=100, holdout=0.3))
     held = prepared.split.validation
     assert len(held) == prepared.split.n_labels_used_to_choose == 30
     assert set(held) | set(prepared.split.labeled) == set(whole.split.labeled)
     assert (prepared.training_set.y[held] == -1).all()
     with pytest.raises(InputError, match="give one"):
-        runs.prepare(Request("digits", labels=100, holdout=0.3, validation=10))
+        prepare(Request("digits", labels=100, holdout=0.3, validation=10))
 
 
 @pytest.mark.parametrize(
@@ -535,7 +535,7 @@ def test_labels_may_be_held_out_for_validation() -> None:
 def test_every_objective_and_every_label_rule_takes_a_step(objective: str, labels: str) -> None:
     settings = (f"labels={labels}", "family=conditional")
     asked = Request("digits", labels=20, objective=objective, settings=settings)
-    plain = to_plain(runs.prepare(asked).recipe)
+    plain = to_plain(prepare(asked).recipe)
     assert (plain["objective"]["kind"], plain["labels"]["kind"]) == (objective, labels)
 
 
@@ -550,24 +550,24 @@ def test_every_objective_and_every_label_rule_takes_a_step(objective: str, label
 def test_a_symbol_without_sense_is_refused(objective: str, setting: str, words: str) -> None:
     settings = ("labels=sampled", setting)
     with pytest.raises(InputError, match=words):
-        runs.prepare(Request("digits", labels=20, objective=objective, settings=settings))
+        prepare(Request("digits", labels=20, objective=objective, settings=settings))
 
 
 @pytest.mark.parametrize("objective", ["kingma_j", "kingma_2014"])
 def test_kingmas_objective_comes_with_his_family_unless_told_otherwise(objective: str) -> None:
     asked = Request("digits", labels=50, objective=objective)
-    assert runs.prepare(asked).recipe.family == Conditional()
+    assert prepare(asked).recipe.family == Conditional()
     told = replace(asked, settings=("family=factorized",))
-    assert runs.prepare(told).recipe.family == Factorized()
+    assert prepare(told).recipe.family == Factorized()
 
 
 @pytest.mark.parametrize("name", ["optimized_elbo", "optimized_elbo_literal", "survey3_j"])
 def test_the_plug_in_information_needs_five_rows_per_class(name: str) -> None:
     settings = ("objective.information=batch", "training.unlabeled_rows=49")
     with pytest.raises(InputError, match="at least 50 unlabeled rows a step"):
-        runs.prepare(Request("digits", labels=50, objective=name, settings=settings))
+        prepare(Request("digits", labels=50, objective=name, settings=settings))
 
 
 def test_a_weight_that_unlearns_the_labels_is_refused() -> None:
     with pytest.raises(InputError, match="unlearns the labels"):
-        runs.prepare(Request("digits", labels=50, settings=("objective.alpha=-5",)))
+        prepare(Request("digits", labels=50, settings=("objective.alpha=-5",)))

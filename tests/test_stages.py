@@ -15,8 +15,8 @@ from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, train
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2, FrozenCodes
-from semivae.recipes import Recipe
-from semivae.runs import Request
+from semivae.recipe import Recipe
+from semivae.requests import Request, prepare
 from semivae.stages import first_stage, main_stage, new_model
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
@@ -99,7 +99,7 @@ class Watched(Hooks):
 
 
 def finish(request: Request, folder: Path, hooks: Hooks) -> runs.Finished:
-    prepared = runs.start(runs.prepare(request), folder)
+    prepared = runs.start(prepare(request), folder)
     return runs.run(prepared, folder, hooks, Hooks())
 
 
@@ -218,13 +218,13 @@ def test_a_run_in_three_stages_resumes_bit_for_bit(
 
 
 def test_refining_comes_after_a_pretraining() -> None:
-    recipe = runs.prepare(JOINT).recipe
+    recipe = prepare(JOINT).recipe
     with pytest.raises(ValueError, match="choose the recipe m1m2"):
         replace(recipe, refining=recipe.training)
 
 
 def test_the_second_stage_reads_codes_and_draws_them_anew() -> None:
-    prepared = runs.prepare(TWO_STAGES)
+    prepared = prepare(TWO_STAGES)
     data, recipe = prepared.training_set, prepared.recipe
     model = new_model(data.facts, recipe, 0)
     assert isinstance(model, M1M2)
@@ -242,7 +242,7 @@ def test_the_second_stage_reads_codes_and_draws_them_anew() -> None:
 
 def test_m1_reads_all_rows_and_no_label() -> None:
     """Its training is the same whichever rows have a label."""
-    prepared = runs.prepare(TWO_STAGES)
+    prepared = prepare(TWO_STAGES)
     data, recipe = prepared.training_set, prepared.recipe
     other = replace(data, y=np.roll(data.y, 7))
     stages = [first_stage(d, recipe, new_model(d.facts, recipe, 0), 0) for d in (data, other)]
@@ -254,7 +254,7 @@ def test_m1_reads_all_rows_and_no_label() -> None:
 
 
 def test_two_stages_are_shortened_in_proportion() -> None:
-    prepared = runs.prepare(TWO_STAGES)
+    prepared = prepare(TWO_STAGES)
     recipe = prepared.recipe
     assert recipe.pretraining is not None
     long = replace(
@@ -268,14 +268,14 @@ def test_two_stages_are_shortened_in_proportion() -> None:
     assert short.pretraining.epochs == pytest.approx(2 * short.training.epochs, abs=2)
     least = within_minutes(prepared.training_set, long, 0, 1e-9)
     assert (least.training.epochs, least.epochs) == (1, 2)
-    three = runs.prepare(THREE_STAGES)
+    three = prepare(THREE_STAGES)
     least = within_minutes(three.training_set, three.recipe, 0, 1e-9)
     assert least.refining is not None and (least.refining.epochs, least.epochs) == (1, 3)
 
 
 def test_pretraining_is_of_a_stack_only() -> None:
-    recipe = runs.prepare(AUXILIARY).recipe
-    data = runs.prepare(AUXILIARY).training_set
+    recipe = prepare(AUXILIARY).recipe
+    data = prepare(AUXILIARY).training_set
     with pytest.raises(ValueError, match="pretraining is of the M1 of an M1"):
         train(data, replace(recipe, pretraining=recipe.training), 0, Hooks())
 
@@ -330,7 +330,7 @@ def test_the_facade_takes_the_recipe(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_m1m2_on_the_digits_gains_from_rows_without_labels() -> None:
-    prepared = runs.prepare(Request("digits", labels=50, recipe="m1m2"))
+    prepared = prepare(Request("digits", labels=50, recipe="m1m2"))
     trained = train(prepared.training_set, prepared.recipe, 0, Hooks())
     arrays = prepared.arrays
     assert arrays.x_test is not None and arrays.y_test is not None
@@ -349,10 +349,10 @@ def test_a_network_that_does_not_fit_the_family_is_one_sentence(
     settings: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        runs.prepare(Request("digits", labels=20, settings=settings))
+        prepare(Request("digits", labels=20, settings=settings))
 
 
 def test_kingmas_objective_leaves_the_family_of_another_model_alone() -> None:
     for name in EVERY:
-        recipe: Recipe = runs.prepare(replace(EVERY[name], objective="kingma_2014")).recipe
-        assert recipe.family == runs.prepare(EVERY[name]).recipe.family
+        recipe: Recipe = prepare(replace(EVERY[name], objective="kingma_2014")).recipe
+        assert recipe.family == prepare(EVERY[name]).recipe.family

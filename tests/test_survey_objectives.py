@@ -12,10 +12,6 @@ from contracts import ReorderedClasses
 from semivae.labels import Enumerated, Observed, Relaxed
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family
 from semivae.objectives import (
-    Objective,
-    StreamWeights,
-    balanced,
-    dataset,
     equation_8,
     kingma_2014,
     kingma_j,
@@ -25,13 +21,14 @@ from semivae.objectives import (
     optimized_labeled,
     reverse_divergence,
     shot_mnist,
-    sums,
     survey3_j,
     tight_divergence,
 )
 from semivae.schedules import Ramp
 from semivae.streams import LABELED, UNLABELED
+from semivae.sums import Objective
 from semivae.terms import MutualInformation, SmoothedPriorKL
+from semivae.weighting import StreamWeights, balanced, dataset, sums
 from tractable import (
     F64,
     LinearGaussianMixture,

@@ -9,20 +9,13 @@ from torch import Tensor
 from contracts import check_term
 from semivae import information as info
 from semivae.bounds import bound
-from semivae.labels import (
-    Enumerated,
-    LabelRule,
-    Observed,
-    Relaxed,
-    Sampled,
-    Smoothed,
-    StraightThrough,
-    smooth,
-)
+from semivae.label_draws import LabelRule, smooth
+from semivae.labels import Enumerated, Observed, Relaxed, Sampled, Smoothed, StraightThrough
 from semivae.models.specs import Bernoulli, Conditional, Factorized, Family
 from semivae.noise import Noise
 from semivae.schedules import Ramp
 from semivae.streams import LABELED, UNLABELED, Rows, Streams
+from semivae.sums import Sum, Term, evaluate
 from semivae.terms import (
     ELBO,
     ClassifierEntropy,
@@ -36,9 +29,6 @@ from semivae.terms import (
     ReverseLabelKL,
     RunningMutualInformation,
     SmoothedPriorKL,
-    Sum,
-    Term,
-    evaluate,
 )
 from tractable import (
     CPU,

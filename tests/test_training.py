@@ -15,16 +15,18 @@ from torch import Tensor, nn
 
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
+from semivae.finite import Means, NonFiniteError
 from semivae.labels import Sampled
 from semivae.models.densities import DensityModel
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP
 from semivae.models.specs import Factorized, LearnedSigma, M2Spec
-from semivae.objectives import Loss, Objective, equation_8, optimized_elbo, supervised
+from semivae.objectives import equation_8, optimized_elbo, supervised
 from semivae.optimizers import Adam, AdamW, LearningRate, OneCycle, Optimizer
 from semivae.streams import LABELED, StepState, Streams
-from semivae.terms import LabelLogLikelihood, Term, TermValue
-from semivae.training import EpochLog, Means, NonFiniteError, Snapshot, Training, fit
+from semivae.sums import Loss, Objective, Term, TermValue
+from semivae.terms import LabelLogLikelihood
+from semivae.training import EpochLog, Snapshot, Training, fit
 
 OBJECTIVE = optimized_elbo(1.0, 0.3, 0.3, 0.05)  # remembers a running marginal
 STEPS = 4  # an epoch of 30 unlabeled rows in batches of at most 8

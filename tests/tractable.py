@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MultivariateNormal, Normal
 
 from semivae.distributions import DiagonalGaussian, StandardGaussian, categorical
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.models.densities import DensityModel, Encoded
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP
 from semivae.models.specs import Family, LikelihoodSpec, M2Spec
 from semivae.noise import Noise
-from semivae.objectives import Objective
 from semivae.streams import LABELED, UNLABELED, Rows, StepState, Streams
+from semivae.sums import Objective
 
 CPU = torch.device("cpu")
 F64 = torch.float64

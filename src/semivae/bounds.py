@@ -20,7 +20,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from semivae.distributions import DiagonalGaussian
 from semivae.information import kl
-from semivae.labels import LabelDraws, every_pair
+from semivae.label_draws import LabelDraws, every_pair
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
 

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.information import kl
-from semivae.labels import LabelRule, observed_label
+from semivae.label_draws import LabelRule, observed_label
 from semivae.models.densities import DensityModel
 from semivae.processes import mean_over_processes
 from semivae.schedules import Weight, weight_at
 from semivae.streams import LABELED, StepState, Streams
-from semivae.terms import Term, TermValue
+from semivae.sums import Term, TermValue
 
 
 @dataclass(frozen=True)

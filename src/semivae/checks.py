@@ -1,15 +1,15 @@
 """What of a recipe does not go with the data, said before anything is written."""
 
 from semivae.errors import InputError
+from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
 from semivae.models.specs import Bernoulli, Binarized
 from semivae.objective_specs import OptimizedELBO, OptimizedELBOLiteral, Survey3J
 from semivae.predictor import TrainingSet
 from semivae.probing import check_probe
 from semivae.processes import launched
-from semivae.recipes import Recipe
+from semivae.recipe import Recipe
 from semivae.terms import MutualInformation
-from semivae.training import NonFiniteError
 from semivae.trials import dry_step
 
 

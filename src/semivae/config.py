@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from semivae import labels, objective_specs, objectives, optimizers, terms
+from semivae import labels, objective_specs, objectives, optimizers, terms, weighting
 from semivae.errors import InputError
 from semivae.models import deep_networks, networks, specs
 from semivae.schedules import Ramp
@@ -60,9 +60,9 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
     "optimizer": {"adam": optimizers.Adam, "adamw": optimizers.AdamW},
     "learning_rate": {"constant": optimizers.Constant, "one-cycle": optimizers.OneCycle},
     "weighting": {
-        "balanced": objectives.balanced,
-        "dataset": objectives.dataset,
-        "sums": objectives.sums,
+        "balanced": weighting.balanced,
+        "dataset": weighting.dataset,
+        "sums": weighting.sums,
     },
     "label_divergence": {
         "forward": objectives.forward_divergence,

@@ -21,7 +21,8 @@ from semivae.facade import PosteriorMean, whole_number
 from semivae.files import make_folder, write_text
 from semivae.fitting import Hooks, train
 from semivae.predictor import TrainingSet
-from semivae.recipes import Recipe, named_recipe
+from semivae.recipe import Recipe
+from semivae.recipes import named_recipe
 
 
 class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]

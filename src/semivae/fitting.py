@@ -10,7 +10,7 @@ from semivae.models.base import DeepGenerativeModel
 from semivae.models.specs import M1Spec
 from semivae.objectives import supervised
 from semivae.predictor import Predictor, TrainingSet, predictor_of
-from semivae.recipes import Recipe
+from semivae.recipe import Recipe
 from semivae.stages import Place, Stage, first_stage, m1_stage, new_model, phases, steps_of
 from semivae.streams import UNLABELED
 from semivae.training import EpochLog, Snapshot, Training, fit

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from semivae.labels import one_pair_each
+from semivae.label_draws import one_pair_each
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
 

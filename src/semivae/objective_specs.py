@@ -4,17 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from semivae.labels import LabelRule
+from semivae.label_draws import LabelRule
 from semivae.objectives import (
     Information,
     LabelDivergence,
-    Objective,
-    StreamWeights,
-    balanced,
     equation_8,
     forward_divergence,
     kingma_2014,
-    kingma_alpha,
     kingma_j,
     labeled_elbo,
     modified_elbo,
@@ -26,7 +22,9 @@ from semivae.objectives import (
     tight_labeled,
 )
 from semivae.schedules import Ramp, Weight, weight_at
+from semivae.sums import Objective
 from semivae.terms import RunningMutualInformation
+from semivae.weighting import StreamWeights, balanced, kingma_alpha
 
 Weighting = Callable[[int, int], StreamWeights]
 

@@ -1,21 +1,17 @@
 """The objectives of the paper, one function per displayed equation, with the paper's symbols.
 
 Each is a value: a sum of terms to be maximised, in nats per example, the mean taken over the batch
-of each stream separately. `Objective.__call__` holds the one minus sign of the package.
+of each stream separately (`sums.Objective`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from jaxtyping import Float
-from torch import Tensor
 
 from semivae.capacities import BinaryLabelLogLikelihood, LabelCapacity, LatentCapacity
-from semivae.labels import Enumerated, LabelRule, Observed, Relaxed, Smoothed
-from semivae.models.densities import DensityModel
+from semivae.label_draws import LabelRule
+from semivae.labels import Enumerated, Observed, Relaxed, Smoothed
 from semivae.schedules import Weight
-from semivae.streams import LABELED, UNLABELED, StepState, Streams
+from semivae.streams import LABELED, UNLABELED
+from semivae.sums import Objective, Sum, Term
 from semivae.terms import (
     ELBO,
     ClassifierEntropy,
@@ -27,101 +23,12 @@ from semivae.terms import (
     ReverseLabelKL,
     RunningMutualInformation,
     SmoothedPriorKL,
-    Sum,
-    Term,
-    evaluate,
 )
+from semivae.weighting import BALANCED, StreamWeights, dataset, kingma_alpha, sums
 
 LabelDivergence = Callable[[float], Sum]
 """epsilon -> all that Optimized-ELBO subtracts for the label."""
 Information = Callable[[], Term]
-
-
-class Loss(NamedTuple):
-    """What a step gives back: the loss () to minimise, every term by name, the changed buffers."""
-
-    loss: Float[Tensor, ""]
-    terms: dict[str, Float[Tensor, ""]]
-    updates: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Objective:
-    """J = labeled + unlabeled, to be maximised; a stream whose sum is None is not made."""
-
-    labeled: Sum | None
-    unlabeled: Sum | None
-
-    def __post_init__(self) -> None:
-        keys = [part.term.key for total in self.sums for part in total.parts]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise ValueError(f"terms that appear in both sums: {', '.join(repeated)}")
-
-    @property
-    def sums(self) -> tuple[Sum, ...]:
-        """The sums that are there."""
-        return tuple(part for part in (self.labeled, self.unlabeled) if part is not None)
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """The names of the streams that the terms read."""
-        read = {part.term.stream for total in self.sums for part in total.parts}
-        return tuple(name for name in (LABELED, UNLABELED) if name in read)
-
-    def initial_buffers(self, model: DensityModel) -> dict[str, Tensor]:
-        """What the terms remember, before the first step."""
-        buffers: dict[str, Tensor] = {}
-        for total in self.sums:
-            for part in total.parts:
-                buffers |= part.term.initial_buffers(model)
-        return buffers
-
-    def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> Loss:
-        """loss = -J and every term by name; each computed ELBO is logged beside its parts."""
-        values = [evaluate(total, model, streams, state) for total in self.sums]
-        terms = {name: term for value in values for name, term in value.terms.items()}
-        updates = {name: new for value in values for name, new in value.updates.items()}
-        for (stream, _), bound in streams.bounds.items():
-            terms[f"{stream}/elbo"] = streams.part_of_mean(stream, bound.value.detach())
-        loss = -sum(value.value for value in values)
-        assert not isinstance(loss, int)
-        return Loss(loss, terms, updates)
-
-
-class StreamWeights(NamedTuple):
-    """w_L and w_U of `J = w_L mean_L[...] + w_U mean_U[...]`."""
-
-    labeled: float
-    unlabeled: float
-
-
-def balanced(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """Expectations over each set, as Eq 8 is written: 1 and 1, whatever N_l and N_u."""
-    return StreamWeights(1.0, 1.0)
-
-
-def dataset(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """The mean over all N examples, as in Kingma's code: N_l / N and N_u / N."""
-    total = n_labeled + n_unlabeled
-    return StreamWeights(n_labeled / total, n_unlabeled / total)
-
-
-def sums(n_labeled: int, n_unlabeled: int) -> StreamWeights:
-    """Sums over both sets, as section 3.6 is printed: N_l and N_u.
-
-    alpha stands inside the labeled sum here; 3.6 prints it on an expectation, so that the literal
-    reading takes alpha / N_l.
-    """
-    return StreamWeights(float(n_labeled), float(n_unlabeled))
-
-
-def kingma_alpha(n_labeled: int, n_unlabeled: int) -> float:
-    """alpha = 0.1 N / N_l per labeled example: the meaning of "alpha = 0.1 N" in Kingma's code."""
-    return 0.1 * (n_labeled + n_unlabeled) / n_labeled
-
-
-BALANCED = StreamWeights(1.0, 1.0)
 
 
 def supervised() -> Objective:

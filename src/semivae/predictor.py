@@ -13,11 +13,11 @@ from semivae.data.scaling import Scaling
 from semivae.diagnostics.encodings import encode_set
 from semivae.errors import InputError
 from semivae.generation import sample_class
-from semivae.labels import every_pair
+from semivae.label_draws import every_pair
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2
 from semivae.noise import Noise, generator
-from semivae.recipes import DataFacts
+from semivae.recipe import DataFacts
 from semivae.training import Training, autocast
 
 CHUNK = 512

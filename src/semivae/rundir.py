@@ -19,7 +19,7 @@ from semivae.errors import InputError
 from semivae.files import append_text, write_bytes, write_text
 from semivae.models.base import DeepGenerativeModel
 from semivae.predictor import Predictor
-from semivae.recipes import DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
 from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot
 

@@ -1,80 +1,28 @@
-"""A run from the name of a data set to a run directory: what `semivae fit` does, without the
-printing."""
+"""A run from a request to a run directory: what `semivae fit` does, without the printing."""
 
 import json
-import math
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from semivae import rundir
-from semivae.checks import check_recipe
-from semivae.config import choose, set_value
-from semivae.data.datasets import load
 from semivae.data.published import Arrays
-from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport, accuracy, classification_report
 from semivae.files import make_folder, remove, write_text
 from semivae.fitting import Hooks, Trained, pretrain, train, train_supervised
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.evaluating import evaluating
-from semivae.models.specs import Conditional, Factorized
-from semivae.objective_specs import Kingma2014, KingmaJ
-from semivae.predictor import Predictor, TrainingSet, predictor_of
+from semivae.predictor import Predictor, predictor_of
 from semivae.processes import is_main
-from semivae.recipes import DataFacts, Recipe, named_recipe
+from semivae.recipe import DataFacts
+from semivae.requests import Prepared, Request, prepare
 from semivae.stages import new_model, objective_for
 from semivae.streams import UNLABELED
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks of `semivae fit`, as plain values; kept in `config.json` so that a run
-    resumes.
-
-    labels: how many rows keep their label, balanced over classes (None: all that have one);
-    rows: use only so many training rows, drawn by seed with balanced classes (None: all);
-    validation: how many further training labels may be used to choose something, and
-    holdout: which share of the labeled rows is held out for the same; their accuracy is reported;
-    settings: `KEY=VALUE` changes to the recipe, in order.
-    """
-
-    data: str
-    labels: int | None = None
-    rows: int | None = None
-    validation: int = 0
-    holdout: float = 0.0
-    recipe: str = "auto"
-    objective: str | None = None
-    settings: tuple[str, ...] = ()
-    seed: int = 0
-    epochs: int | None = None
-    max_minutes: float | None = None
-    baseline: bool = True
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Request":
-        """The request that `asdict` made these JSON values of; TypeError or KeyError if it did
-        not."""
-        return cls(**{**values, "settings": tuple(values["settings"])})
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A request with its data read and checked, nothing written yet."""
-
-    request: Request
-    arrays: Arrays
-    split: LabelSplit
-    training_set: TrainingSet
-    recipe: Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,63 +56,6 @@ class Finished:
             "objective": rundir.objective_name(self.trained.recipe),
             "run": str(folder),
         }
-
-
-def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
-    """Reads the data, draws the labels, builds the recipe; raises every error a user can make."""
-    if request.max_minutes is not None and not 0 < request.max_minutes < math.inf:
-        raise InputError(f"--max-minutes {request.max_minutes:g}: give a number above 0")
-    arrays = load(request.data, data_dir)
-    if request.rows is not None:
-        kept = balanced_split(arrays.y, request.rows, request.seed, 0, len(arrays.classes)).labeled
-        arrays = replace(arrays, x=arrays.x[kept], y=arrays.y[kept])
-    split = _split(arrays, request)
-    y = as_unlabeled(arrays.y, split.labeled)
-    training_set = TrainingSet(arrays.x, y, arrays.classes, arrays.scaling)
-    recipe = named_recipe(request.recipe).build(training_set.facts)
-    if request.objective is not None:
-        objective = choose("objective", request.objective)()
-        kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
-        family = Conditional() if kingma else recipe.family
-        recipe = replace(recipe, objective=objective, family=family)
-    for setting in request.settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting}: write KEY=VALUE, for example objective.beta=2")
-        recipe = set_value(recipe, key, value)
-    if request.epochs is not None:
-        if request.epochs < 1:
-            raise InputError(f"--epochs {request.epochs}: give at least 1")
-        recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
-    check_recipe(training_set, recipe)
-    return Prepared(request, arrays, split, training_set, recipe)
-
-
-def _split(arrays: Arrays, request: Request) -> LabelSplit:
-    """Which rows keep their label, and which labels may choose something."""
-    if request.labels is None and not request.validation:
-        split = _as_given(arrays, request.seed)
-    else:
-        known = int((arrays.y >= 0).sum())
-        labels = known if request.labels is None else request.labels
-        split = balanced_split(
-            arrays.y, labels, request.seed, request.validation, len(arrays.classes)
-        )
-    if not request.holdout:
-        return split
-    if request.validation:
-        raise InputError("--validation and --holdout both ask for validation labels: give one")
-    kept, held = holdout(split.labeled, arrays.y, request.holdout, request.seed)
-    return LabelSplit.of_rows(len(arrays.y), kept, held, request.seed)
-
-
-def _as_given(arrays: Arrays, seed: int) -> LabelSplit:
-    labeled = np.flatnonzero(arrays.y >= 0)
-    missing = sorted(set(range(len(arrays.classes))) - set(arrays.y[labeled].tolist()))
-    if missing:
-        names = ", ".join(arrays.classes[k] for k in missing)
-        raise InputError(f"no row is labeled with class {names}: label at least one row of each")
-    return LabelSplit.of_rows(len(arrays.y), labeled, labeled[:0], seed)
 
 
 def start(prepared: Prepared, folder: Path) -> Prepared:

@@ -16,10 +16,11 @@ from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1 import M1
 from semivae.models.m1m2 import M1M2
 from semivae.noise import key
-from semivae.objectives import Objective, m1
+from semivae.objectives import m1
 from semivae.predictor import TrainingSet, predictor_of
 from semivae.probing import Probe, probe_of
-from semivae.recipes import DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
+from semivae.sums import Objective
 from semivae.training import Training
 
 

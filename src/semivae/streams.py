@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from semivae.bounds import Baselines, Bound, bound
-from semivae.labels import LabelRule
+from semivae.label_draws import LabelRule
 from semivae.models.densities import DensityModel, Encoded
 from semivae.noise import Noise
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from semivae.finite import Means, check_gradient
 from semivae.models.m1m2 import M1M2
 from semivae.predictor import TrainingSet
 from semivae.processes import least
-from semivae.recipes import Recipe
+from semivae.recipe import Recipe
 from semivae.stages import (
     Stage,
     codes_stage,
@@ -21,7 +22,7 @@ from semivae.stages import (
     whole_stage,
 )
 from semivae.streams import StepState
-from semivae.training import Means, Step, Training, autocast, check_gradient, fit, step_input
+from semivae.training import Step, Training, autocast, fit, step_input
 
 TIMED_STEPS = 12
 PARTS = 1_000_000  # processes agree on a share of the epochs as a whole number of these

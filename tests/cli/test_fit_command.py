@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from running import Cli
 
-from semivae import rundir, runs
+from semivae import requests, rundir
 from semivae.cli import page
 from semivae.data.splits import LabelSplit
 from semivae.measures import MEANINGS
+from semivae.requests import Prepared, Request, prepare
 
 QUICK = ("fit", "digits", "--labels", 20, "--epochs", 1, "--no-baseline")
 CONTRACT = {
@@ -149,15 +150,13 @@ def test_a_run_that_learned_nothing_raises_the_alarm(cli: Cli) -> None:
 def test_warnings_are_told_once_and_reach_the_report(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = runs.prepare
-
-    def warning(request: runs.Request, data_dir: Path | None = None) -> runs.Prepared:
+    def warning(request: Request, data_dir: Path | None = None) -> Prepared:
         for _ in range(2):
             warnings.warn("these are not the\noriginal digits", UserWarning, stacklevel=1)
         warnings.warn("for developers", DeprecationWarning, stacklevel=1)
         return prepare(request, data_dir)
 
-    monkeypatch.setattr(runs, "prepare", warning)
+    monkeypatch.setattr(requests, "prepare", warning)
     ended = cli(*QUICK, "--out", "a")
     assert ended.err.count("warning: these are not the original digits\n") == 1
     assert "these are not the original digits" in Path("a/report.html").read_text()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from semivae import runs
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot
 
@@ -49,7 +49,7 @@ class KilledAfterOne(Hooks):
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, runs.Finished]:
     """What one process makes of REQUEST."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    prepared = runs.start(runs.prepare(REQUEST), folder)
+    prepared = runs.start(prepare(REQUEST), folder)
     with threads(1):
         return folder, runs.run(prepared, folder, Hooks(), Hooks())
 
@@ -81,7 +81,7 @@ def fit_on_two_processes(folder: Path, *arguments: str) -> subprocess.CompletedP
 def assert_same_training(folder: Path, expected: Path) -> None:
     ours, theirs = (load_file(each / "model.safetensors") for each in (folder, expected))
     assert ours.keys() == theirs.keys()
-    prepared = runs.prepare(REQUEST)
+    prepared = prepare(REQUEST)
     start = new_model(prepared.training_set.facts, prepared.recipe, REQUEST.seed)
     for name, parameter in start.named_parameters():
         weight = parameter.detach()
@@ -118,7 +118,7 @@ def test_a_run_resumes_on_another_number_of_processes(
     tmp_path: Path, alone: tuple[Path, runs.Finished]
 ) -> None:
     folder = tmp_path / "run"
-    prepared = runs.start(runs.prepare(REQUEST), folder)
+    prepared = runs.start(prepare(REQUEST), folder)
     with threads(1), pytest.raises(KillError):
         runs.run(prepared, folder, KilledAfterOne(), Hooks())
     ended = fit_on_two_processes(tmp_path, "--resume", str(folder))

@@ -15,19 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semivae.data.downloads import ContentSha256, GzipFile, Md5, TarArchive
 from semivae.data.idx import content_sha256
-from semivae.data.sources import (
-    CIFAR10,
-    FASHION_MNIST,
-    MNIST,
-    ContentSha256,
-    GzipFile,
-    Md5,
-    Source,
-    TarArchive,
-    locate,
-    read_idx_files,
-)
+from semivae.data.sources import CIFAR10, FASHION_MNIST, MNIST, Source, locate, read_idx_files
 from semivae.errors import InputError
 
 ARRAYS = {

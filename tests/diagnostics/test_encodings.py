@@ -8,7 +8,7 @@ from torch import nn
 from semivae.diagnostics.encodings import active_units, encode_set
 from semivae.diagnostics.evidence import evidence
 from semivae.diagnostics.posterior import inference_gap
-from semivae.labels import one_pair_each
+from semivae.label_draws import one_pair_each
 from semivae.models.specs import Conditional, Factorized, Family
 
 FAMILIES = pytest.mark.parametrize("family", [Factorized(), Conditional()])

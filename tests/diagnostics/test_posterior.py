@@ -17,7 +17,7 @@ from torch import nn
 from semivae.bounds import bound, labeled_elbos
 from semivae.diagnostics.posterior import inference_gap, label_information
 from semivae.information import entropy, kl
-from semivae.labels import every_pair
+from semivae.label_draws import every_pair
 from semivae.models.specs import Conditional, Factorized, Family
 from semivae.noise import Noise
 

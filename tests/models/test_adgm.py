@@ -21,7 +21,8 @@ from deep_tractable import (
     some_points,
 )
 from semivae.bounds import bound
-from semivae.labels import Enumerated, LabelDraws, LabelRule, Observed
+from semivae.label_draws import LabelDraws, LabelRule
+from semivae.labels import Enumerated, Observed
 from semivae.models.adgm import ADGM, PREDICTION_DRAWS
 from semivae.models.sdgm import SDGM
 from tractable import F64, noise_of, one_hot

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from contracts import check_model
 from deep_tractable import BUILDERS, log_joint, some_points
 from semivae.bounds import bound, log_evidence
-from semivae.labels import Enumerated, LabelRule, Observed, Pruned, Relaxed, StraightThrough
+from semivae.label_draws import LabelRule
+from semivae.labels import Enumerated, Observed, Pruned, Relaxed, StraightThrough
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.deep_networks import M1MLP, AuxiliaryMLP, StackedMLP
 from semivae.models.specs import (

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from contracts import check_model
 from semivae.bounds import labeled_elbos
-from semivae.labels import one_pair_each
+from semivae.label_draws import one_pair_each
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP, KingmaMLP, Network, PaperCNN, PaperCNN43
 from semivae.models.specs import (

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from semivae import runs
 from semivae.paper.ablation import (
     ACCURACY,
     AGGREGATE,
@@ -36,10 +35,10 @@ from semivae.paper.ablation_plan import (
     plan,
 )
 from semivae.paper.experiments import Run
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import OPTIMIZED, literal
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -53,7 +52,7 @@ def test_the_centre_is_the_row_of_the_results_table() -> None:
     """On digits: the recipe alone matters."""
     size = {"data": "digits", "labels": 20, "rows": None, "validation": 0, "epochs": 1}
     table, centre = (
-        runs.prepare(dataclasses.replace(request, **size)).recipe
+        prepare(dataclasses.replace(request, **size)).recipe
         for request in (literal("mnist", OPTIMIZED), SymbolLevels().request(0, quick=False))
     )
     assert dataclasses.replace(centre, probe=0) == table

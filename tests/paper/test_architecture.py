@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from semivae.convolutions import ConvEncoder
 from semivae.models.m2 import M2
 from semivae.models.networks import KingmaMLP, Network, PaperCNN, PaperCNN43
 from semivae.models.specs import Conditional, Factorized, Gaussian, M2Spec
-from semivae.nets import ConvEncoder
 from semivae.optimizers import AdamW
 from semivae.paper import architecture
 from semivae.paper.architecture import (
@@ -26,7 +26,8 @@ from semivae.paper.architecture import (
 )
 from semivae.paper.layers import Layer, multiply_adds, parameters, trace
 from semivae.paper.printed import SECTION_2_10, SECTION_2_11, SECTION_4_3
-from semivae.recipes import RECIPES, NamedRecipe
+from semivae.recipe import NamedRecipe
+from semivae.recipes import RECIPES
 from semivae.schedules import Ramp
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"

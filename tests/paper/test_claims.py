@@ -21,10 +21,10 @@ from semivae.paper import claims as module
 from semivae.paper.ablation_plan import KEYS
 from semivae.paper.claims import CLAIMS, LIMIT, PARTS, Measured, judged, page
 from semivae.paper.experiments import Experiment, Run
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
 from semivae.paper.verdicts import HOLDS, NOTHING, OPEN, Finding
-from semivae.runs import Request
+from semivae.requests import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

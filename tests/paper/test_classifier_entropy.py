@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from semivae import runs
 from semivae.labels import Enumerated, Relaxed, StraightThrough
 from semivae.paper.classifier_entropy import (
     ENTROPY,
@@ -19,10 +18,10 @@ from semivae.paper.classifier_entropy import (
     read,
 )
 from semivae.paper.experiments import TEST_ACCURACY, Run, quick_look
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -48,9 +47,7 @@ def test_settings_of_one_panel_differ_in_the_objective_or_in_alpha_alone() -> No
     """Prepared on digits, as the quick look has them."""
     rules = {"exact sum": Enumerated(), "Gumbel-Softmax": Relaxed(2 / 3),
              "straight-through": StraightThrough(2 / 3)}  # fmt: skip
-    recipes = {
-        (run.panel, run.line): runs.prepare(run.request).recipe for run in plan(1, quick=True)
-    }
+    recipes = {(run.panel, run.line): prepare(run.request).recipe for run in plan(1, quick=True)}
     for panel, rule in rules.items():
         for suffix, alpha in (("", 30.0), (", alpha = 0", 0.0)):
             m2, optimized = (recipes[panel, model + suffix] for model in (M2, OPTIMIZED))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from semivae import assessment, runs
+from semivae import assessment
 from semivae.diagnostics.encodings import Encodings
 from semivae.fitting import Hooks
 from semivae.models.specs import Conditional, Factorized
@@ -28,16 +28,17 @@ from semivae.paper.disentanglement import (
     read,
 )
 from semivae.paper.experiments import TEST_ACCURACY, Run
-from semivae.paper.runs import RunResult, execute
+from semivae.paper.results import RunResult
+from semivae.paper.runs import execute
 from semivae.paper.sides import M2, OPTIMIZED
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def test_only_the_posterior_differs() -> None:
-    prepared = [runs.prepare(run.request).recipe for run in plan(1, quick=True)]
+    prepared = [prepare(run.request).recipe for run in plan(1, quick=True)]
     lines = [(run.panel, run.line) for run in plan(1, quick=True)]
     assert lines == [
         (model, line) for model in (M2, OPTIMIZED) for line in (FACTORIZED, CONDITIONAL)

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from semivae import runs
 from semivae.objective_specs import Equation8, OptimizedELBO
 from semivae.paper.domains import (
     CANCER,
@@ -19,20 +18,21 @@ from semivae.paper.domains import (
     read,
 )
 from semivae.paper.experiments import TEST_ACCURACY, Run
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
 from semivae.plots.panels import Reading
+from semivae.requests import prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def test_symbols_are_those_of_our_default_recipe() -> None:
     for run in plan(1, quick=False)[:12]:
-        recipe = runs.prepare(run.request).recipe
+        recipe = prepare(run.request).recipe
         kind = {M2: Equation8, OPTIMIZED: OptimizedELBO}[run.line]
         assert isinstance(recipe.objective, kind) and recipe.objective.alpha == 10
         assert run.request.baseline is (run.line == M2)
-    m2, ours = (runs.prepare(run.request).recipe for run in plan(1, quick=False)[:2])
+    m2, ours = (prepare(run.request).recipe for run in plan(1, quick=False)[:2])
     assert dataclasses.replace(m2, objective=ours.objective) == ours
 
 

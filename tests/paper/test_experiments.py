@@ -21,9 +21,10 @@ from semivae.paper.experiments import (
     table,
     to_csv,
 )
-from semivae.paper.runs import RunResult, execute
+from semivae.paper.results import RunResult
+from semivae.paper.runs import execute
 from semivae.plots.panels import Reading
-from semivae.runs import Request, prepare
+from semivae.requests import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

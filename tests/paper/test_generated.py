@@ -21,11 +21,13 @@ from semivae.models.m2 import M2
 from semivae.paper import generated
 from semivae.paper.generated import Generation, GenerationEffort, likelihood_of, measured
 from semivae.paper.judge import judge
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.plots import Sheet
 from semivae.predictor import Predictor
-from semivae.recipes import DataFacts, Recipe, paper_m2
-from semivae.runs import Request, prepare, run, start
+from semivae.recipe import DataFacts, Recipe
+from semivae.recipes import paper_m2
+from semivae.requests import Request, prepare
+from semivae.runs import run, start
 from semivae.stages import new_model
 
 EFFORT = GenerationEffort(images=30, rows=25, paths=2, samples=3, judge_epochs=4)

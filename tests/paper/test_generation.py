@@ -13,7 +13,7 @@ from semivae.paper import generation, generation_page
 from semivae.paper.boundary import Boundary
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import Measure, Row, gain, measures, plan, values, verdict
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
 from semivae.paper.spreads import SAME
 

@@ -18,16 +18,13 @@ from semivae.models.networks import MLP
 from semivae.models.specs import Factorized, Gaussian, M2Spec
 from semivae.paper import gradient_estimators as estimators
 from semivae.paper.experiments import to_csv
+from semivae.paper.gradient_errors import DECODER, LOGITS, Errors, Point
 from semivae.paper.gradient_estimators import (
-    DECODER,
     ESTIMATORS,
     INITIALIZATION,
-    LOGITS,
     TRAINED,
-    Errors,
     Estimator,
     Measured,
-    Point,
     Study,
     compare,
     studies,

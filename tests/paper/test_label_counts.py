@@ -22,9 +22,9 @@ from semivae.paper.label_counts import (
     read,
 )
 from semivae.paper.label_counts_page import page, readings
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
-from semivae.runs import Request
+from semivae.requests import Request
 
 
 def ended(cell: Cell, accuracy: float, minutes: float = 2.0) -> Ended:

@@ -6,8 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from semivae import runs
-from semivae.objectives import Objective
 from semivae.paper.experiments import TEST_ACCURACY, Run
 from semivae.paper.learning_from_labels import (
     ACCURACY,
@@ -23,10 +21,11 @@ from semivae.paper.learning_from_labels import (
     plan,
     read,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request, prepare
 from semivae.streams import LABELED
+from semivae.sums import Objective
 from tractable import LinearGaussianMixture, best_q, one_hot, some_x, state_at, streams_of
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -37,7 +36,7 @@ def objectives() -> dict[tuple[str, str], Objective]:
     """The objective of every run of a quick look, by panel and line."""
     found = {}
     for run in plan(1, quick=True):
-        recipe = runs.prepare(run.request).recipe
+        recipe = prepare(run.request).recipe
         found[run.panel, run.line] = recipe.objective.build(50, 1297, recipe.labels)
     return found
 

@@ -18,11 +18,11 @@ from semivae.paper.outcomes import (
     generation_improves,
     it_carries_over,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED
 from semivae.paper.verdicts import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -11,8 +11,8 @@ from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.specs import Gaussian
 from semivae.objective_specs import Equation8, OptimizedELBO
 from semivae.paper import results_table
+from semivae.paper.results import RunResult
 from semivae.paper.results_table import table_of, tabulate
-from semivae.paper.runs import RunResult
 from semivae.paper.sides import (
     EXACT,
     M2,
@@ -26,8 +26,9 @@ from semivae.paper.sides import (
     sides,
 )
 from semivae.plots import ResultRow
-from semivae.recipes import DataFacts, named_recipe
-from semivae.runs import Request
+from semivae.recipe import DataFacts
+from semivae.recipes import named_recipe
+from semivae.requests import Request
 
 FACTS = DataFacts((1, 28, 28), 1000, 59_000, 10)
 

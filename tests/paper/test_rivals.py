@@ -21,9 +21,10 @@ from semivae.fitting import Hooks, train
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2
 from semivae.paper import rivals
+from semivae.paper.results import RunResult, load_result
 from semivae.paper.rivals import Logistic, SupportVectors, first_stage, on_codes
-from semivae.paper.runs import RunResult, execute, load_result
-from semivae.runs import Request, prepare
+from semivae.paper.runs import execute
+from semivae.requests import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
 BELOW = 6

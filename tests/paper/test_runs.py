@@ -14,17 +14,10 @@ from semivae.config import set_value
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
-from semivae.paper.runs import (
-    RunResult,
-    adopt,
-    execute,
-    execute_all,
-    execute_in_parallel,
-    load_result,
-    load_results,
-    name_of,
-)
-from semivae.runs import Finished, Request, prepare
+from semivae.paper.results import RunResult, adopt, load_result, load_results, name_of
+from semivae.paper.runs import execute, execute_all, execute_in_parallel
+from semivae.requests import Request, prepare
+from semivae.runs import Finished
 from semivae.training import EpochLog, Snapshot
 
 REQUEST = Request(
@@ -194,7 +187,7 @@ def test_a_run_killed_between_its_model_and_its_result_ends(tmp_path: Path) -> N
     folder = tmp_path / "cut"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("semivae.paper.runs.write_text", _kill)
+        patch.setattr("semivae.paper.results.write_text", _kill)
         with pytest.raises(KeyboardInterrupt):
             run(REQUEST, folder)
     result, _ = run(REQUEST, folder)

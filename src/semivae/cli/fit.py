@@ -14,7 +14,7 @@ from semivae.errors import InputError
 
 if TYPE_CHECKING:
     from semivae.fitting import Hooks
-    from semivae.runs import Prepared, Request
+    from semivae.requests import Prepared, Request
 
 
 def fit(
@@ -127,7 +127,7 @@ def fit(
             "nothing to train on: name the data, as in `semivae fit digits --labels 50`, "
             "or a run to go on with, as in `semivae fit --resume RUN`"
         )
-    from semivae import rundir, runs
+    from semivae import requests, rundir, runs
     from semivae.cli import page, summary
     from semivae.files import write_text
 
@@ -138,7 +138,7 @@ def fit(
             prepared, model, snapshot = runs.resume(folder, data_dir)
         else:
             assert data is not None
-            request = runs.Request(
+            request = requests.Request(
                 data=_absolute_if_file(data),
                 labels=labels,
                 validation=validation or 0,
@@ -151,7 +151,7 @@ def fit(
                 max_minutes=max_minutes,
                 baseline=not no_baseline,
             )
-            prepared = runs.prepare(request, data_dir)
+            prepared = requests.prepare(request, data_dir)
             folder = out or _free_folder(request)
         with _says_how_to_go_on(folder):
             if resume is None:
@@ -207,7 +207,7 @@ def _free_folder(request: "Request") -> Path:
 @contextmanager
 def _says_how_to_go_on(folder: Path) -> Iterator[None]:
     """What may end a training early, as one sentence."""
-    from semivae.training import NonFiniteError
+    from semivae.finite import NonFiniteError
 
     try:
         yield

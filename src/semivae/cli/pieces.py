@@ -63,7 +63,8 @@ def label_counts(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.paper import label_counts, label_counts_page
     from semivae.paper.experiments import to_csv
-    from semivae.paper.runs import adopt, in_parallel
+    from semivae.paper.results import adopt
+    from semivae.paper.runs import in_parallel
     from semivae.plots import to_png
 
     folder = wish.out / wish.named("label-counts")

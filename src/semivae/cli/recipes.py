@@ -6,7 +6,7 @@ from semivae.cli.console import show, show_json
 from semivae.cli.options import Json
 
 if TYPE_CHECKING:
-    from semivae.recipes import Reached, Recipe
+    from semivae.recipe import Reached, Recipe
 
 # The settings of a recipe depend on the data; these are shown as an example.
 EXAMPLE = "MNIST with 1,000 labels"
@@ -15,7 +15,8 @@ EXAMPLE = "MNIST with 1,000 labels"
 def recipes(as_json: Json = False) -> None:
     """List the recipes and what they are made of."""
     from semivae.config import to_plain
-    from semivae.recipes import RECIPES, DataFacts
+    from semivae.recipe import DataFacts
+    from semivae.recipes import RECIPES
 
     facts = DataFacts((1, 28, 28), 1_000, 59_000, 10)
     built = {name: named.build(facts) for name, named in RECIPES.items()}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from semivae import rundir
 from semivae.pages import duration, percent
-from semivae.runs import Finished, Prepared
+from semivae.requests import Prepared
+from semivae.runs import Finished
 
 
 def intention(prepared: Prepared, folder: Path) -> str:

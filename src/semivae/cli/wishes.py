@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from semivae.paper.experiments import Experiment
-    from semivae.paper.runs import Examination, RunResult
-    from semivae.runs import Request
+    from semivae.paper.results import RunResult
+    from semivae.paper.runs import Examination
+    from semivae.requests import Request
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.distributions import DiagonalGaussian
-from semivae.labels import every_pair
+from semivae.label_draws import every_pair
 from semivae.models.evaluating import EvaluatedModel, evaluating
 
 SMALLEST_VARIANCE = 0.01  # of a posterior mean, for its unit to count as active

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.nets import AddLabel, Decoder, GaussianHeads, LabelAware, SplitLinear
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from semivae.distributions import DiagonalGaussian, StandardGaussian, categorical
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.models.densities import Encoded
 from semivae.noise import Noise
 

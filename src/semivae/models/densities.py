@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
 from semivae.distributions import DiagonalGaussian
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.noise import Noise
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from semivae.distributions import DiagonalGaussian, categorical
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.likelihoods import Likelihood
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.densities import Encoded

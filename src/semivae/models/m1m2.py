@@ -9,7 +9,7 @@ from torch.distributions import Categorical
 
 from semivae.distributions import DiagonalGaussian, full_precision
 from semivae.errors import InputError
-from semivae.labels import LabelDraws, one_pair_each
+from semivae.label_draws import LabelDraws, one_pair_each
 from semivae.likelihoods import Likelihood
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.densities import Encoded

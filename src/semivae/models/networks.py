@@ -7,16 +7,14 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import nn
 
+from semivae.convolutions import ConvEncoder, conv_decoder, conv_decoder_43
 from semivae.nets import (
-    ConvEncoder,
     Decoder,
     FullPrecisionLinear,
     LabelAware,
     LabelBlind,
     Shape,
     SplitLinear,
-    conv_decoder,
-    conv_decoder_43,
     mlp,
     mlp_decoder,
 )

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from semivae.distributions import DiagonalGaussian
-from semivae.labels import LabelDraws
+from semivae.label_draws import LabelDraws
 from semivae.models.adgm import ADGM
 
 

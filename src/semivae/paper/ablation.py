@@ -25,7 +25,7 @@ from semivae.paper.experiments import (
     select,
     table,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, maps, panels
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from semivae.paper.experiments import Run, probe_of, quick_look
 from semivae.paper.sides import LABELS, OPTIMIZED, literal
-from semivae.runs import Request
+from semivae.requests import Request
 
 ROWS, EPOCHS, VALIDATION = LABELS + 10_000, 8, 5000
 KEYS: Mapping[str, str] = {

@@ -31,7 +31,8 @@ from semivae.paper.printed import (
     Facts,
     Printed,
 )
-from semivae.recipes import RECIPES, DataFacts, Recipe
+from semivae.recipe import DataFacts, Recipe
+from semivae.recipes import RECIPES
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ from semivae.paper.experiments import (
     quick_look,
     table,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
 from semivae.paper.spreads import Gain, Spread, gain, spread
 from semivae.plots import Dots, dots
 from semivae.plots.panels import Reading, panels
-from semivae.runs import Finished, Request
+from semivae.requests import Request
+from semivae.runs import Finished
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -12,11 +12,11 @@ from semivae.paper.experiments import (
     by_seed,
     table,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
 from semivae.paper.spreads import Gain, gain, spread
 from semivae.plots.panels import Reading, panels
-from semivae.runs import Request
+from semivae.requests import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

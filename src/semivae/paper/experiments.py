@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semivae.paper.runs import Examination, RunResult, load_results
+from semivae.paper.results import RunResult, load_results
+from semivae.paper.runs import Examination
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots.panels import Reading
-from semivae.runs import Request
+from semivae.requests import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

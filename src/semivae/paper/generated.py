@@ -21,11 +21,11 @@ from semivae.fitting import Hooks
 from semivae.noise import key
 from semivae.paper.boundary import Boundary, boundary
 from semivae.paper.judge import Judgement, diversity, judge, judged
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.pictures import pictured
 from semivae.plots import Sheet, tiles
 from semivae.predictor import Predictor
-from semivae.recipes import Recipe
+from semivae.recipe import Recipe
 from semivae.runs import Finished
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from semivae.paper import generated, spreads
 from semivae.paper.generated import Generated, Generation, GenerationEffort
-from semivae.paper.runs import RunResult, load_results
+from semivae.paper.results import RunResult, load_results
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
 from semivae.paper.spreads import LESS, MORE, Gain
-from semivae.runs import Request
+from semivae.requests import Request
 
 NAME = "generation"
 EFFORT = GenerationEffort(images=500, rows=1000, paths=50, samples=100, judge_epochs=8)

@@ -21,7 +21,7 @@ from semivae.paper.generation import (
     values,
     verdict,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.paper.spreads import spread
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from semivae.paper.experiments import table
+from semivae.paper.gradient_errors import DECODER, LOGITS
 from semivae.paper.gradient_estimators import (
-    DECODER,
     ESTIMATORS,
     INITIALIZATION,
-    LOGITS,
     TRAINED,
     Measured,
     Study,

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper import rivals
-from semivae.paper.runs import RunResult, execute, load_results
+from semivae.paper.results import RunResult, load_results
+from semivae.paper.runs import execute
 from semivae.paper.sides import (
     LABELS_USED_FOR_DEFAULTS,
     LABELS_USED_TO_CHOOSE,
@@ -23,7 +24,7 @@ from semivae.paper.sides import (
     SUPERVISED_PASSES,
     TITLES,
 )
-from semivae.runs import Request
+from semivae.requests import Request
 
 NAME = "label-counts"
 M1_LOGISTIC, M1_SVM, M1M2 = "M1 + logistic regression", "M1 + SVM", "M1+M2"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from semivae.paper.experiments import table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
-from semivae.paper.runs import RunResult, epochs_text
+from semivae.paper.results import RunResult, epochs_text
 from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, panels
 

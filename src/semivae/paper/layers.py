@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from semivae.labels import one_pair_each
+from semivae.label_draws import one_pair_each
 from semivae.models.m2 import M2
 from semivae.nets import Shape, SplitLinear
 from semivae.noise import Noise

@@ -16,11 +16,11 @@ from semivae.paper.experiments import (
     select,
     table,
 )
-from semivae.paper.runs import RunResult
+from semivae.paper.results import RunResult
 from semivae.paper.sides import CLASSES, LABELS, LITERAL, M2, OPTIMIZED, literal
 from semivae.paper.spreads import Spread, spread
 from semivae.plots.panels import Reading, panels
-from semivae.runs import Request
+from semivae.requests import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.information import kl
-from semivae.labels import smooth
+from semivae.label_draws import smooth
 from semivae.paper.sides import CLASSES
 from semivae.plots.panels import Reading
 

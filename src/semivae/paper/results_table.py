@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from semivae.paper.runs import RunResult, load_results, symbols_of, symbols_text
+from semivae.paper.results import RunResult, load_results, symbols_of, symbols_text
 from semivae.paper.sides import (
     EXACT,
     LABELS,

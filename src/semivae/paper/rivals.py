@@ -27,8 +27,9 @@ from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.fitting import Hooks, train_supervised
 from semivae.models.specs import AnyNetwork, Family, LikelihoodSpec
-from semivae.paper.runs import RunResult, machine, name_of, stored, write_result
+from semivae.paper.results import RunResult, machine, name_of, stored, write_result
 from semivae.predictor import predictor_of
+from semivae.requests import Prepared, Request, prepare
 from semivae.training import Training
 
 FIRST_STAGES = ".first-stages"
@@ -92,10 +93,10 @@ class Spreading:
 
 
 def supervised_only(
-    name: str, request: runs.Request, results: Path, data_dir: Path | None, hooks: Hooks
+    name: str, request: Request, results: Path, data_dir: Path | None, hooks: Hooks
 ) -> RunResult:
     """log q(y|x) on the labeled rows alone: the request's network, initial weights and labels."""
-    prepared = runs.prepare(request, data_dir)
+    prepared = prepare(request, data_dir)
     recipe = prepared.recipe
     rival = _Rival(name, prepared, Alone(recipe.network, recipe.family, recipe.baseline), results)
     if (found := rival.stored) is not None:
@@ -107,13 +108,13 @@ def supervised_only(
     return rival.write(right, trained.train_seconds, recipe.baseline.epochs, parameters)
 
 
-def first_stage(request: runs.Request, results: Path, data_dir: Path | None, hooks: Hooks) -> Path:
+def first_stage(request: Request, results: Path, data_dir: Path | None, hooks: Hooks) -> Path:
     """The folder of a run of M1+M2 that has ended its first stage, which is trained where it is
     not there yet: what `runs.execute` goes on from, for any number of labels.
 
     It lies in a hidden folder under `results`; an interrupted one goes on from its last epoch.
     """
-    prepared = runs.prepare(request, data_dir)
+    prepared = prepare(request, data_dir)
     name = name_of(request, _first_stage_of(prepared))
     folder = results / FIRST_STAGES / name
     if not (folder / rundir.CHECKPOINT_STATE).exists():
@@ -130,14 +131,14 @@ def first_stage(request: runs.Request, results: Path, data_dir: Path | None, hoo
 def on_codes(
     name: str,
     classifier: Logistic | SupportVectors,
-    request: runs.Request,
+    request: Request,
     first: Callable[[], Path],
     results: Path,
     data_dir: Path | None,
 ) -> RunResult:
     """The classifier on the codes of the M1 in the folder that `first` gives, only asked if the
     result is not there; its time has M1's in it."""
-    prepared = runs.prepare(request, data_dir)
+    prepared = prepare(request, data_dir)
     below = _first_stage_of(prepared)
     rival = _Rival(name, prepared, OnCodes(classifier, below), results)
     if (found := rival.stored) is not None:
@@ -160,10 +161,10 @@ def on_codes(
 
 
 def label_spreading(
-    name: str, request: runs.Request, results: Path, data_dir: Path | None
+    name: str, request: Request, results: Path, data_dir: Path | None
 ) -> RunResult:
     """Label spreading over all training rows; a test row takes what its neighbours have."""
-    prepared = runs.prepare(request, data_dir)
+    prepared = prepare(request, data_dir)
     spreading = Spreading()
     rival = _Rival(name, prepared, spreading, results)
     if (found := rival.stored) is not None:
@@ -182,20 +183,20 @@ def label_spreading(
     return rival.write(right, seconds, epochs=0, parameters=0)
 
 
-def _columns(prepared: runs.Prepared, x: np.ndarray) -> Float[np.ndarray, "N D"]:
+def _columns(prepared: Prepared, x: np.ndarray) -> Float[np.ndarray, "N D"]:
     """Rows as a model sees them, each a line of numbers."""
     scaled: Tensor = prepared.training_set.scaling.apply(torch.from_numpy(x))
     return scaled.flatten(1).double().numpy()
 
 
-def _first_stage_of(prepared: runs.Prepared) -> FirstStage:
+def _first_stage_of(prepared: Prepared) -> FirstStage:
     recipe = prepared.recipe
     if recipe.pretraining is None:
         raise ValueError(f"recipe {prepared.request.recipe} has no first stage: choose m1m2")
     return FirstStage(recipe.network, recipe.likelihood, recipe.pretraining)
 
 
-def _test_set(prepared: runs.Prepared) -> tuple[np.ndarray, Int[np.ndarray, " M"]]:
+def _test_set(prepared: Prepared) -> tuple[np.ndarray, Int[np.ndarray, " M"]]:
     arrays = prepared.arrays
     if arrays.x_test is None or arrays.y_test is None:
         raise InputError(f"{arrays.name} has no test set, so there is nothing to report")
@@ -208,7 +209,7 @@ class _Rival:
     def __init__(
         self,
         name: str,
-        prepared: runs.Prepared,
+        prepared: Prepared,
         spec: Alone | OnCodes | Spreading,
         results: Path,
     ) -> None:

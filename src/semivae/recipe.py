@@ -1,0 +1,90 @@
+"""Everything that configures a run except its data and seed, as one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from semivae.label_draws import LabelRule
+from semivae.models.specs import (
+    AnyNetwork,
+    Family,
+    LikelihoodSpec,
+    ModelSpec,
+)
+from semivae.nets import Shape
+from semivae.objective_specs import ObjectiveSpec
+from semivae.training import Training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that configures a run except its data and seed: hashable plain values.
+
+    `training` is the semi-supervised run, `baseline` the supervised-only one on the same network,
+    whose epochs are passes over the labeled rows. `pretraining` is a first stage, on all rows and
+    no label, of the M1 below an M1+M2, which is then frozen; None: one stage, all of the model.
+    `refining` is a last stage after these two, of M1 and M2 together under the joint bound.
+    `probe` training rows are measured after each epoch of `training` (`probing.Probe`); 0: none.
+    They change the log and not the model.
+    """
+
+    network: AnyNetwork
+    family: Family
+    likelihood: LikelihoodSpec
+    labels: LabelRule
+    objective: ObjectiveSpec
+    training: Training
+    baseline: Training
+    pretraining: Training | None = None
+    refining: Training | None = None
+    probe: int = 0
+
+    def __post_init__(self) -> None:
+        if self.probe < 0:
+            raise ValueError(f"probe={self.probe}: give a number of rows, or 0 for none")
+        if self.refining and not self.pretraining:
+            raise ValueError("refining comes after a pretraining: choose the recipe m1m2")
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model's specification."""
+        return self.family.spec(self.network, self.likelihood)
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the rows in all stages."""
+        stages = (self.pretraining, self.training, self.refining)
+        return sum(stage.epochs for stage in stages if stage)
+
+
+class DataFacts(NamedTuple):
+    """What a recipe may know of the data: the shape of an example and the counts of rows."""
+
+    event: Shape
+    n_labeled: int
+    n_unlabeled: int
+    classes: int
+
+
+class Reached(NamedTuple):
+    """What a recipe reached on a test set: mean and standard error over seeds, in percent.
+
+    `minutes` of training per run, one thread; `command` shows it, from the run files in `source`.
+    """
+
+    data: str
+    labels: int
+    accuracy: float
+    standard_error: float
+    seeds: int
+    minutes: float
+    command: str
+    source: str
+
+
+class NamedRecipe(NamedTuple):
+    """A recipe as users choose it; `reached` is empty where nothing was measured yet."""
+
+    summary: str
+    build: Callable[[DataFacts], Recipe]
+    reached: tuple[Reached, ...] = ()
