@@ -187,6 +187,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         ("training.bfloat16", "false", lambda r: r.training.bfloat16 is False),
         ("training.average", "0.5", lambda r: r.training.average == 0.5),
         ("training.clip_norm", "1", lambda r: r.training.clip_norm == 1.0),
+        ("training.corruption", "0.5", lambda r: r.training.corruption == 0.5),
         ("objective.alpha", "none", lambda r: r.objective.alpha is None),
         ("objective.beta", "2", lambda r: r.objective.beta == 2.0),
         ("objective.gamma", "ramp(0,3,0.5)", lambda r: r.objective.gamma == Ramp(0.0, 3.0, 0.5)),

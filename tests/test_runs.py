@@ -159,6 +159,7 @@ def test_what_cannot_be_used_is_one_sentence(change: dict[str, Any], words: str)
         "network.latent=0",
         "training.optimizer.peak=-1",
         "training.average=2",
+        "training.corruption=-0.1",
     ],
 )
 def test_a_symbol_out_of_range_fails_before_anything_is_written(setting: str) -> None:

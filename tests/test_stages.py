@@ -103,6 +103,15 @@ def finish(request: Request, folder: Path, hooks: Hooks) -> runs.Finished:
     return runs.run(prepared, folder, hooks, Hooks())
 
 
+def test_noise_on_what_q_reads_is_for_the_stages_that_read_x() -> None:
+    """In each of them it changes what is learned; above a frozen M1 there are codes to read."""
+    request = replace(TWO_STAGES, settings=(*TWO_STAGES.settings, "training.corruption=0.1"))
+    with pytest.raises(InputError, match=r"set pretraining\.corruption or refining\.corruption"):
+        prepare(request)
+    request = replace(TWO_STAGES, settings=(*TWO_STAGES.settings, "pretraining.corruption=0.1"))
+    assert prepare(request).recipe.pretraining.corruption == 0.1
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Watched, runs.Finished]:
     """The uninterrupted run in two stages."""

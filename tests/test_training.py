@@ -31,7 +31,12 @@ from semivae.training import EpochLog, Snapshot, Training, fit
 OBJECTIVE = optimized_elbo(1.0, 0.3, 0.3, 0.05)  # remembers a running marginal
 STEPS = 4  # an epoch of 30 unlabeled rows in batches of at most 8
 TRAINING = Training(
-    epochs=3, optimizer=Adam(1e-2), learning_rate=OneCycle(), clip_norm=5.0, bfloat16=False
+    epochs=3,
+    optimizer=Adam(1e-2),
+    learning_rate=OneCycle(),
+    clip_norm=5.0,
+    corruption=0.1,
+    bfloat16=False,
 )
 
 

@@ -77,8 +77,9 @@ class LinearGaussianMixture(nn.Module):
     def sigma(self) -> Tensor:
         return self.log_sigma.exp()
 
-    def encode(self, x: Tensor, noise: Noise) -> Encoded:
-        return Encoded(x, x, self.q_y(x), None, torch.zeros(len(x), dtype=F64))
+    def encode(self, x: Tensor, noise: Noise, seen: Tensor | None = None) -> Encoded:
+        h = x if seen is None else seen
+        return Encoded(x, h, self.q_y(h), None, torch.zeros(len(x), dtype=F64))
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         return encoded

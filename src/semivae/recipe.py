@@ -44,6 +44,11 @@ class Recipe:
             raise ValueError(f"probe={self.probe}: give a number of rows, or 0 for none")
         if self.refining and not self.pretraining:
             raise ValueError("refining comes after a pretraining: choose the recipe m1m2")
+        if self.pretraining and self.training.corruption:
+            raise ValueError(
+                f"training.corruption={self.training.corruption:g} is of x, and after a "
+                "pretraining M2 reads codes: set pretraining.corruption or refining.corruption"
+            )
 
     @property
     def model(self) -> ModelSpec:

@@ -40,13 +40,27 @@ def baseline_name(stream: str, part: str) -> str:
 
 
 class Streams:
-    """Every stream of a step after one concatenated pass through the trunk."""
+    """Every stream of a step after one concatenated pass through the trunk.
+
+    Where `corruption` is above 0, q reads x + corruption * n, n ~ N(0, I), and the decoder
+    explains x: the mean bound over n is a bound too (Im et al. 2017, Denoising Criterion for
+    Variational Auto-Encoding Framework).
+    """
 
     def __init__(
-        self, model: DensityModel, batch: dict[str, Rows], noise: Noise, latent: int
+        self,
+        model: DensityModel,
+        batch: dict[str, Rows],
+        noise: Noise,
+        latent: int,
+        corruption: float = 0.0,
     ) -> None:
         self.model, self.noise, self.latent = model, noise, latent
-        joined = model.encode(torch.cat([rows.x for rows in batch.values()]), noise)
+        x = torch.cat([rows.x for rows in batch.values()])
+        seen = None
+        if corruption:
+            seen = x + corruption * noise.normal("corruption", *x.shape[1:]).to(x)
+        joined = model.encode(x, noise, seen)
         self._encoded = _split(joined, batch)
         self.bounds: dict[tuple[str, LabelRule], Bound] = {}
 

@@ -26,6 +26,9 @@ class Training:
 
     `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
     after each step of the last `average` of training (a fraction; 0: the last weights).
+    `corruption` is the standard deviation of the noise on what q reads in training (see
+    `Streams`), in units of the scaled x; 0: none. It keeps a classifier that few labels teach from
+    learning them by heart.
     `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
     the trained model's q(y|x) of images; losses and the heads stay in float32.
     """
@@ -37,6 +40,7 @@ class Training:
     unlabeled_rows: int = 128
     clip_norm: float = 0.0
     average: float = 0.0
+    corruption: float = 0.0
     bfloat16: bool = True
 
     def __post_init__(self) -> None:
@@ -49,6 +53,8 @@ class Training:
             raise ValueError(f"average={self.average:g} is not a fraction of training, 0 to 1")
         if self.clip_norm < 0:
             raise ValueError(f"clip_norm={self.clip_norm:g}: give 0 (no bound) or more")
+        if self.corruption < 0:
+            raise ValueError(f"corruption={self.corruption:g}: give 0 (no noise) or more")
 
 
 class EpochLog(NamedTuple):
@@ -78,13 +84,16 @@ class Snapshot(NamedTuple):
 class Step(nn.Module):
     """One step's loss as a module: gradients are synchronised wherever its parts are called."""
 
-    def __init__(self, model: DeepGenerativeModel, objective: Objective) -> None:
+    def __init__(
+        self, model: DeepGenerativeModel, objective: Objective, corruption: float = 0.0
+    ) -> None:
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.corruption = model, objective, corruption
 
     def forward(self, batch: dict[str, Rows], noise: Noise, state: StepState) -> Loss:
         """Encodes every stream in one pass, then the objective (its sign: minimise)."""
-        streams = Streams(self.model, batch, noise, self.model.latent_size)
+        latent = self.model.latent_size
+        streams = Streams(self.model, batch, noise, latent, self.corruption)
         return self.objective(self.model, streams, state)
 
 
@@ -137,7 +146,9 @@ def fit(
     if resume is not None:
         torch_optimizer.load_state_dict(copy.deepcopy(resume.optimizer))
         _lay_out_like_parameters(torch_optimizer)
-    step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
+    step_module, optimizer = accelerator.prepare(
+        Step(model, objective, training.corruption), torch_optimizer
+    )
     model.train()
     buffers = objective.initial_buffers(model)
     if resume is not None:

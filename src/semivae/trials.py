@@ -93,7 +93,7 @@ def dry_step(data: TrainingSet, recipe: Recipe) -> None:
         training.optimizer.build(stage.model.parameters())
         with autocast(training.bfloat16, device):
             state = StepState(0, 0.0, objective.initial_buffers(stage.model))
-            result = Step(stage.model, objective)(batch, noise, state)
+            result = Step(stage.model, objective, training.corruption)(batch, noise, state)
         Means().add(result, step=0)
         result.loss.backward()
         check_gradient(stage.model, step=0)

@@ -58,9 +58,15 @@ class ADGM(DeepGenerativeModel):
         """The size of a."""
         return self.encoder.auxiliary.mean.out_features
 
-    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+    def encode(
+        self,
+        x: Float[Tensor, "B *X"],
+        noise: Noise,
+        seen: Float[Tensor, "B *X"] | None = None,
+    ) -> Encoded:
         """One pass over x with a draw of a; `per_example` is - log q(a|x)."""
-        return self._drawn(self.likelihood.target(x, noise), self.encoder.trunk(x), noise, 0)
+        read = self.encoder.trunk(x if seen is None else seen)
+        return self._drawn(self.likelihood.target(x, noise), read, noise, 0)
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """Another draw of a."""

@@ -138,9 +138,15 @@ class M1M2(DeepGenerativeModel):
         """The same M2 over `FrozenCodes`, to be trained on the codes (N, 2, D1) of all rows."""
         return M1M2(FrozenCodes(self.m1.latent_size), self.m2)
 
-    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+    def encode(
+        self,
+        x: Float[Tensor, "B *X"],
+        noise: Noise,
+        seen: Float[Tensor, "B *X"] | None = None,
+    ) -> Encoded:
         """One pass through both trunks, with a draw of z1."""
-        return self._drawn(self.m1.target(x, noise), self.m1.codes(x), noise, 0)
+        codes = self.m1.codes(x if seen is None else seen)
+        return self._drawn(self.m1.target(x, noise), codes, noise, 0)
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """Another draw of z1, and M2's trunk on it."""

@@ -52,10 +52,15 @@ class M2(DeepGenerativeModel):
         """D, the size of z."""
         return self.latent.mean.out_features
 
-    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+    def encode(
+        self,
+        x: Float[Tensor, "B *X"],
+        noise: Noise,
+        seen: Float[Tensor, "B *X"] | None = None,
+    ) -> Encoded:
         """One pass through the trunk; the encoder sees x as it is, the decoder's target may be
         drawn."""
-        h = self.features(x)
+        h = self.features(x if seen is None else seen)
         return Encoded(
             x=self.likelihood.target(x, noise),
             h=h,
