@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.choose import SPLIT, Run, Settings, scored
-from benchmarks.family_rows import M1M2_REQUEST, ROWS, SEEDS, VALIDATION, Row
+from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
 from semivae import rundir
 from semivae.fitting import Hooks, train
@@ -34,12 +34,15 @@ from semivae.requests import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
 LOG = RESULTS.parent / "choice" / "family.jsonl"
+STACKED = ("m1m2", "m1m2-refined")  # recipes whose first stage is an M1
+OF_M1 = ("network.", "likelihood", "pretraining.")  # the settings that such a stage knows
 
 
 def shared_first_stage(request: Request, folder: Path, data_dir: Path | None) -> Path:
-    """A run of M1+M2 that has ended its first stage: one serves every row of a seed, since it
-    reads no label."""
-    first = replace(M1M2_REQUEST, seed=request.seed, baseline=False)
+    """A run of M1+M2 that has ended its first stage: one serves every row of a seed whose M1 is
+    trained alike, since it reads no label."""
+    of_m1 = tuple(setting for setting in request.settings if setting.startswith(OF_M1))
+    first = replace(request, labels=100, objective=None, settings=of_m1, epochs=None)
     return first_stage(first, folder, data_dir, Hooks())
 
 
@@ -84,7 +87,7 @@ def choose(row: Row, data_dir: Path | None) -> None:
 
 def trainer(request: Request, data_dir: Path | None) -> Run:
     """What trains a trial; M1+M2 goes on from the first stage that all of them share."""
-    if request.recipe != M1M2_REQUEST.recipe:
+    if request.recipe not in STACKED:
         return train
     first = shared_first_stage(request, LOG.parent, data_dir)
     model, snapshot = rundir.load_checkpoint(first, rundir.load_config(first))
@@ -95,7 +98,7 @@ def run(row: Row, seed: int, data_dir: Path | None) -> None:
     """One run, unless its file is there."""
     request = row.asked(seed, chosen(row))
     first = None
-    if request.recipe == M1M2_REQUEST.recipe:
+    if request.recipe in STACKED:
         first = partial(shared_first_stage, request, RESULTS, data_dir)
     result = execute(request, RESULTS, data_dir, Hooks(), first_stage=first)
     minutes = result.summary["train_seconds"] / 60

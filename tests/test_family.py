@@ -18,7 +18,7 @@ from semivae.data.datasets import load
 from semivae.data.published import Arrays
 from semivae.labels import Enumerated, Pruned
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
-from semivae.models.networks import KingmaMLP
+from semivae.models.networks import MLP, KingmaMLP
 from semivae.paper.results import RunResult
 from semivae.requests import Request, prepare
 
@@ -71,7 +71,7 @@ def test_the_targets_are_those_that_were_set() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_is_of_perceptrons_with_the_sum_over_y_or_an_unbiased_estimate(row: Row) -> None:
     recipe = as_built(row)
-    assert isinstance(recipe.network, KingmaMLP | StackedMLP | AuxiliaryMLP)
+    assert isinstance(recipe.network, KingmaMLP | MLP | StackedMLP | AuxiliaryMLP)
     assert isinstance(recipe.labels, Enumerated | Pruned)
     request = row.asked(2, ())
     assert (request.data, request.seed, request.validation) == ("mnist", 2, VALIDATION)
