@@ -31,7 +31,7 @@ from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, Trained, train, train_supervised
 from semivae.predictor import TrainingSet
 from semivae.recipe import Recipe
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 RESULTS = Path(__file__).parent / "results" / "choice"
 SPLIT, LABELS = 100, 1000

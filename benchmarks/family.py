@@ -16,7 +16,6 @@ The sum over y is exact, or its unbiased estimate (`labels=pruned`).
 
 import argparse
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,19 +29,19 @@ from semivae.fitting import Hooks, train
 from semivae.paper.results import load_results
 from semivae.paper.rivals import first_stage
 from semivae.paper.runs import execute
-from semivae.requests import Request
+from semivae.request import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
 LOG = RESULTS.parent / "choice" / "family.jsonl"
 STACKED = ("m1m2", "m1m2-refined")  # recipes whose first stage is an M1
-OF_M1 = ("network.", "likelihood", "pretraining.")  # the settings that such a stage knows
+OF_M1 = ("network", "likelihood", "pretraining")  # the settings that such a stage knows
 
 
 def shared_first_stage(request: Request, folder: Path, data_dir: Path | None) -> Path:
     """A run of M1+M2 that has ended its first stage: one serves every row of a seed whose M1 is
     trained alike, since it reads no label."""
     of_m1 = tuple(setting for setting in request.settings if setting.startswith(OF_M1))
-    first = replace(request, labels=100, objective=None, settings=of_m1, epochs=None)
+    first = Request("mnist", labels=100, recipe="m1m2", settings=of_m1, seed=request.seed)
     return first_stage(first, folder, data_dir, Hooks())
 
 

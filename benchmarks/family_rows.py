@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.choose import Settings
-from semivae.requests import Request
+from semivae.request import Request
 
 VALIDATION, SEEDS = 2000, 3
 
@@ -87,6 +87,16 @@ def corrupted(*symbols: Settings) -> tuple[Settings, ...]:
 
 ROWS = (
     Row("m2-100-kingma", "M2", KINGMA, None, "88.03; 92.85 in 3,000 epochs", M2_REQUEST),
+    Row(
+        "m2-100-deep",
+        "M2",
+        EQ_8,
+        None,
+        "88.03; 92.85 in 3,000 epochs",
+        replace(M2_REQUEST, objective="equation_8", settings=(*M2_REQUEST.settings, *DEEP)),
+        trial_epochs=12,
+        grid=corrupted(()),
+    ),
     Row(
         "m2-100",
         "M2",

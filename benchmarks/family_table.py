@@ -95,12 +95,15 @@ def verdict(target: float | None, mean: float) -> str:
 
 
 def symbols(recipe: Mapping[str, Any]) -> str:
-    """What decides a row, in few words."""
+    """What decides a row, in few words; sizes and batches are in the run files."""
     objective, training = recipe["objective"], recipe["training"]
     weights = symbols_text(symbols_of(recipe)) or objective["kind"]
     streams = f", {objective['weighting']} weighting" if "weighting" in objective else ""
     rate, cycle = training["optimizer"]["peak"], training["learning_rate"]["kind"]
-    return f"{weights}{streams}; {recipe['labels']['kind']} y; Adam {rate:g} {cycle}"
+    corruption = training.get("corruption", 0.0)  # files of before do not know it
+    noise = f"; noise {corruption:g} on what q reads" if corruption else ""
+    kinds = f"{recipe['network']['kind']}, {recipe['labels']['kind']} y"
+    return f"{weights}{streams}; {kinds}; Adam {rate:g} {cycle}{noise}"
 
 
 def _panel(result: RunResult) -> str:

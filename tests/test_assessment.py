@@ -11,7 +11,7 @@ from semivae.evaluation import classification_report
 from semivae.fitting import Hooks, train
 from semivae.measures import MEANINGS, Measure, groups, values
 from semivae.predictor import Predictor
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

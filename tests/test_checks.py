@@ -4,7 +4,7 @@ import pytest
 
 from semivae.errors import InputError
 from semivae.models.specs import LearnedSigma
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 
 @pytest.mark.parametrize(

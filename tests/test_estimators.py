@@ -23,7 +23,7 @@ from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.labels import Enumerated
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -64,7 +64,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "probing",
                 "recipe",
                 "recipes",
-                "requests",
+                "request",
                 "rundir",
                 "runs",
                 "stages",

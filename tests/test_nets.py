@@ -1,4 +1,5 @@
-"""nets.py: output shapes (V10), the split first layer (V13), heads in full precision."""
+"""nets.py and convolutions.py: output shapes (V10), the split first layer (V13), heads in full
+precision."""
 
 import pytest
 import torch

@@ -18,7 +18,7 @@ from semivae.fitting import Hooks, Trained, train
 from semivae.information import entropy
 from semivae.models.m2 import M2
 from semivae.probing import probe_of, probe_rows
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
 pytestmark = pytest.mark.usefixtures("unchecked")

@@ -1,4 +1,5 @@
-"""`semivae fit` without the printing: errors before anything is written, and exact resumption."""
+"""request.py and runs.py, `semivae fit` without the printing: errors before anything is written,
+and exact resumption."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from semivae.labels import Relaxed
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.rundir import read_metrics
 from semivae.training import EpochLog, Snapshot
 
@@ -160,6 +161,8 @@ def test_what_cannot_be_used_is_one_sentence(change: dict[str, Any], words: str)
         "training.optimizer.peak=-1",
         "training.average=2",
         "training.corruption=-0.1",
+        "training.corruption=nan",
+        "training.corruption=inf",
     ],
 )
 def test_a_symbol_out_of_range_fails_before_anything_is_written(setting: str) -> None:

@@ -16,7 +16,7 @@ from semivae.fitting import Hooks, train
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2, FrozenCodes
 from semivae.recipe import Recipe
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.stages import first_stage, main_stage, new_model
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
@@ -104,12 +104,15 @@ def finish(request: Request, folder: Path, hooks: Hooks) -> runs.Finished:
 
 
 def test_noise_on_what_q_reads_is_for_the_stages_that_read_x() -> None:
-    """In each of them it changes what is learned; above a frozen M1 there are codes to read."""
-    request = replace(TWO_STAGES, settings=(*TWO_STAGES.settings, "training.corruption=0.1"))
-    with pytest.raises(InputError, match=r"set pretraining\.corruption or refining\.corruption"):
-        prepare(request)
-    request = replace(TWO_STAGES, settings=(*TWO_STAGES.settings, "pretraining.corruption=0.1"))
-    assert prepare(request).recipe.pretraining.corruption == 0.1
+    """Above a frozen M1 there are codes to read, and their noise is that of q(z1|x)."""
+    cases = ((TWO_STAGES, "corruption$"), (THREE_STAGES, "corruption or refining's$"))
+    for request, words in cases:
+        settings = (*request.settings, "training.corruption=0.1")
+        with pytest.raises(InputError, match=rf"set pretraining\.{words}"):
+            prepare(replace(request, settings=settings))
+    settings = (*TWO_STAGES.settings, "pretraining.corruption=0.1")
+    pretraining = prepare(replace(TWO_STAGES, settings=settings)).recipe.pretraining
+    assert pretraining is not None and pretraining.corruption == 0.1
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What the streams show q in a step: x, or x with noise on it, which leaves the bound one."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tests.tractable import (
 from torch.distributions import Categorical, Normal
 
 from semivae.labels import Enumerated
-from semivae.streams import UNLABELED, Rows, Streams
+from semivae.streams import LABELED, UNLABELED, Rows, Streams
 
 PRIOR = torch.tensor([0.5, 0.3, 0.2], dtype=F64)
 ROWS = 4000
@@ -75,3 +76,19 @@ def test_the_noise_belongs_to_the_step_and_the_stream() -> None:
     later = Streams(model, {UNLABELED: Rows(x, None)}, noise, model.latent_size, 0.5)
     assert (later[UNLABELED].h != first).all()
     assert len({tuple(row) for row in first.tolist()}) == 5
+    y = torch.eye(3, dtype=F64)[[0, 1, 2, 0, 1]]
+    batch = {LABELED: Rows(x, y), UNLABELED: Rows(x, None)}
+    both = Streams(model, batch, noise_of(labeled=5, unlabeled=5), model.latent_size, 0.5)
+    assert torch.equal(both[UNLABELED].h, first)
+    assert (both[LABELED].h != first).all()
+
+
+def test_each_process_draws_the_noise_of_its_rows() -> None:
+    model, x = LinearGaussianMixture(log_prior=PRIOR), some_x(1).expand(5, -1)
+    whole = noise_of(unlabeled=5)
+    shares = []
+    for rank, rows in enumerate((2, 3)):
+        own = replace(whole, rank=rank, processes=2)
+        batch = {UNLABELED: Rows(x[:rows], None)}
+        shares.append(Streams(model, batch, own, model.latent_size, 0.5)[UNLABELED].h)
+    assert torch.equal(torch.cat(shares), streams(model, x, 0.5)[UNLABELED].h)

@@ -1,4 +1,5 @@
-"""terms.py: each term's closed form, the algebra of sums, and the two estimates of I(y; x)."""
+"""terms.py and sums.py: each term's closed form, the algebra of sums, and the two estimates of
+I(y; x)."""
 
 import math
 

@@ -1,5 +1,5 @@
-"""training.py: runs that repeat and resume bit for bit, stop before the weights break, and leave
-no trace."""
+"""training.py and finite.py: runs that repeat and resume bit for bit, stop before the weights
+break, and leave no trace."""
 
 import copy
 import subprocess
@@ -414,6 +414,16 @@ def test_the_norm_of_the_gradient_is_clipped() -> None:
         moves[0.01] / 0.01, moves[0.0] / moves[0.0].norm(), rtol=1e-2, atol=1e-4
     )
     assert torch.equal(moves[1e6], moves[0.0])
+
+
+def test_noise_on_what_q_reads_is_in_every_step() -> None:
+    runs = [
+        trained(Training(1, Adam(1e-2), corruption=noise, bfloat16=False), equation_8(1.0))
+        for noise in (0.0, 0.0, 0.5)
+    ]
+    clean, again, noisy = (flat(weights(model)) for model, _ in runs)
+    assert torch.equal(clean, again)
+    assert not torch.allclose(clean, noisy, atol=1e-3)
 
 
 def test_a_step_goes_down_the_loss() -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semivae import bounds, labels, objectives, terms
+    from semivae import bounds, label_draws, labels, objectives, sums, terms, weighting
     from semivae.errors import InputError
     from semivae.estimators import SemiVAEClassifier
     from semivae.models.adgm import ADGM
@@ -32,9 +32,12 @@ __all__ = [
     "SemiVAEClassifier",
     "__version__",
     "bounds",
+    "label_draws",
     "labels",
     "objectives",
+    "sums",
     "terms",
+    "weighting",
 ]
 
 # Lazy (PEP 562): `semivae --help` must not wait for torch.
@@ -48,7 +51,9 @@ _HOME = {
     "SDGM": "semivae.models.sdgm",
     "SemiVAEClassifier": "semivae.estimators",
 }
-_MODULES = frozenset({"bounds", "labels", "objectives", "terms"})
+_MODULES = frozenset(
+    {"bounds", "label_draws", "labels", "objectives", "sums", "terms", "weighting"}
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,5 @@
-"""Everything that configures a run except its data and seed, as one value."""
+"""A recipe: all that configures a run except its data and seed, as one value; and one with a name,
+with what it reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,9 +46,10 @@ class Recipe:
         if self.refining and not self.pretraining:
             raise ValueError("refining comes after a pretraining: choose the recipe m1m2")
         if self.pretraining and self.training.corruption:
+            of_x = "pretraining.corruption" + (self.refining is not None) * " or refining's"
             raise ValueError(
-                f"training.corruption={self.training.corruption:g} is of x, and after a "
-                "pretraining M2 reads codes: set pretraining.corruption or refining.corruption"
+                f"training.corruption={self.training.corruption:g} is noise on x, and after a "
+                f"pretraining M2 reads codes: set {of_x}"
             )
 
     @property

@@ -18,7 +18,7 @@ from semivae.models.evaluating import evaluating
 from semivae.predictor import Predictor, predictor_of
 from semivae.processes import is_main
 from semivae.recipe import DataFacts
-from semivae.requests import Prepared, Request, prepare
+from semivae.request import Prepared, Request, prepare
 from semivae.stages import new_model, objective_for
 from semivae.streams import UNLABELED
 from semivae.training import EpochLog, Snapshot

@@ -42,9 +42,10 @@ def baseline_name(stream: str, part: str) -> str:
 class Streams:
     """Every stream of a step after one concatenated pass through the trunk.
 
-    Where `corruption` is above 0, q reads x + corruption * n, n ~ N(0, I), and the decoder
+    Where `corruption` is above 0, all of q reads x + corruption * n, n ~ N(0, I), and the decoder
     explains x: the mean bound over n is a bound too (Im et al. 2017, Denoising Criterion for
-    Variational Auto-Encoding Framework).
+    Variational Auto-Encoding Framework). So does ADGM's p(a|x, y, z), which may be any density of
+    a, and the bound stays one.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class Streams:
     ) -> None:
         self.model, self.noise, self.latent = model, noise, latent
         x = torch.cat([rows.x for rows in batch.values()])
-        seen = None
         if corruption:
             seen = x + corruption * noise.normal("corruption", *x.shape[1:]).to(x)
-        joined = model.encode(x, noise, seen)
+            joined = model.encode(x, noise, seen)
+        else:
+            joined = model.encode(x, noise)
         self._encoded = _split(joined, batch)
         self.bounds: dict[tuple[str, LabelRule], Bound] = {}
 

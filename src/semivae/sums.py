@@ -23,7 +23,7 @@ class TermValue(NamedTuple):
     """What a term returns: its value (B,) or (), in nats, and the buffers it wants changed.
 
     A value () is a statistic of the batch. With several processes it is this process's part: the
-    mean over processes is what counts (`Streams.part_of_mean`, `mean_over_processes`).
+    mean over processes is what counts (`Streams.part_of_mean`, `processes.mean_over_processes`).
     """
 
     value: Tensor

@@ -1,6 +1,7 @@
 """The one training loop: any model of the family, any objective, one process or many."""
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ class Training:
 
     `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
     after each step of the last `average` of training (a fraction; 0: the last weights).
-    `corruption` is the standard deviation of the noise on what q reads in training (see
-    `Streams`), in units of the scaled x; 0: none. It keeps a classifier that few labels teach from
-    learning them by heart.
+    `corruption` is the standard deviation of the noise on what q reads while this stage trains
+    (see `Streams`), in units of the scaled x; 0: none. All that is logged by step is under it,
+    probes and predictions read x as it is.
     `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
     the trained model's q(y|x) of images; losses and the heads stay in float32.
     """
@@ -51,9 +52,9 @@ class Training:
                 raise ValueError(f"{name}={getattr(self, name)}: a step needs at least 1 row")
         if not 0 <= self.average <= 1:
             raise ValueError(f"average={self.average:g} is not a fraction of training, 0 to 1")
-        if self.clip_norm < 0:
+        if not 0 <= self.clip_norm < math.inf:
             raise ValueError(f"clip_norm={self.clip_norm:g}: give 0 (no bound) or more")
-        if self.corruption < 0:
+        if not 0 <= self.corruption < math.inf:
             raise ValueError(f"corruption={self.corruption:g}: give 0 (no noise) or more")
 
 

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from running import Cli
 
-from semivae import requests, rundir
+from semivae import request as asking
+from semivae import rundir
 from semivae.cli import page
 from semivae.data.splits import LabelSplit
 from semivae.measures import MEANINGS
-from semivae.requests import Prepared, Request, prepare
+from semivae.request import Prepared, Request, prepare
 
 QUICK = ("fit", "digits", "--labels", 20, "--epochs", 1, "--no-baseline")
 CONTRACT = {
@@ -156,7 +157,7 @@ def test_warnings_are_told_once_and_reach_the_report(
         warnings.warn("for developers", DeprecationWarning, stacklevel=1)
         return prepare(request, data_dir)
 
-    monkeypatch.setattr(requests, "prepare", warning)
+    monkeypatch.setattr(asking, "prepare", warning)
     ended = cli(*QUICK, "--out", "a")
     assert ended.err.count("warning: these are not the original digits\n") == 1
     assert "these are not the original digits" in Path("a/report.html").read_text()

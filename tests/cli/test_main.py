@@ -16,7 +16,7 @@ from jaxtyping import config
 from running import Cli
 
 import semivae
-from semivae import requests, runs
+from semivae import request, runs
 from semivae.cli import main
 from semivae.paper import (
     ablation,
@@ -33,7 +33,7 @@ from semivae.paper.experiments import Experiment, Run
 from semivae.paper.generated import GenerationEffort
 from semivae.paper.label_counts import M1_SVM, M1M2, SPREADING, Cell
 from semivae.paper.sides import M2, OPTIMIZED, Side
-from semivae.requests import Request
+from semivae.request import Request
 
 
 def test_help_answers_at_once() -> None:
@@ -107,7 +107,7 @@ def test_an_unforeseen_error_is_one_line_unless_asked(
     def fail(*arguments: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(requests, "prepare", fail)
+    monkeypatch.setattr(request, "prepare", fail)
     monkeypatch.delenv("SEMIVAE_DEBUG", raising=False)
     ended = cli("fit", "digits")
     assert ended.code == 1

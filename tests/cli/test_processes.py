@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from semivae import runs
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.stages import new_model
 from semivae.training import EpochLog, Snapshot
 

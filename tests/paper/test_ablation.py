@@ -38,7 +38,7 @@ from semivae.paper.experiments import Run
 from semivae.paper.results import RunResult
 from semivae.paper.sides import OPTIMIZED, literal
 from semivae.plots.panels import Reading
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

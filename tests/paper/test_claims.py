@@ -24,7 +24,7 @@ from semivae.paper.experiments import Experiment, Run
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
 from semivae.paper.verdicts import HOLDS, NOTHING, OPEN, Finding
-from semivae.requests import Request
+from semivae.request import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

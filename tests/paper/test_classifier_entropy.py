@@ -21,7 +21,7 @@ from semivae.paper.experiments import TEST_ACCURACY, Run, quick_look
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED
 from semivae.plots.panels import Reading
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

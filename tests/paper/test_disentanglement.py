@@ -32,7 +32,7 @@ from semivae.paper.results import RunResult
 from semivae.paper.runs import execute
 from semivae.paper.sides import M2, OPTIMIZED
 from semivae.plots.panels import Reading
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -21,7 +21,7 @@ from semivae.paper.experiments import TEST_ACCURACY, Run
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
 from semivae.plots.panels import Reading
-from semivae.requests import prepare
+from semivae.request import prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

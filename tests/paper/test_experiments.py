@@ -24,7 +24,7 @@ from semivae.paper.experiments import (
 from semivae.paper.results import RunResult
 from semivae.paper.runs import execute
 from semivae.plots.panels import Reading
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -26,7 +26,7 @@ from semivae.plots import Sheet
 from semivae.predictor import Predictor
 from semivae.recipe import DataFacts, Recipe
 from semivae.recipes import paper_m2
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.runs import run, start
 from semivae.stages import new_model
 

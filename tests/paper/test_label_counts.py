@@ -24,7 +24,7 @@ from semivae.paper.label_counts import (
 from semivae.paper.label_counts_page import page, readings
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
-from semivae.requests import Request
+from semivae.request import Request
 
 
 def ended(cell: Cell, accuracy: float, minutes: float = 2.0) -> Ended:

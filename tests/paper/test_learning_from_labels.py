@@ -23,7 +23,7 @@ from semivae.paper.learning_from_labels import (
 )
 from semivae.paper.results import RunResult
 from semivae.plots.panels import Reading
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.streams import LABELED
 from semivae.sums import Objective
 from tractable import LinearGaussianMixture, best_q, one_hot, some_x, state_at, streams_of

@@ -22,7 +22,7 @@ from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED
 from semivae.paper.verdicts import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.plots.panels import Reading
-from semivae.requests import Request
+from semivae.request import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -28,7 +28,7 @@ from semivae.paper.sides import (
 from semivae.plots import ResultRow
 from semivae.recipe import DataFacts
 from semivae.recipes import named_recipe
-from semivae.requests import Request
+from semivae.request import Request
 
 FACTS = DataFacts((1, 28, 28), 1000, 59_000, 10)
 

@@ -24,7 +24,7 @@ from semivae.paper import rivals
 from semivae.paper.results import RunResult, load_result
 from semivae.paper.rivals import Logistic, SupportVectors, first_stage, on_codes
 from semivae.paper.runs import execute
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
 BELOW = 6

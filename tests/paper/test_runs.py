@@ -1,4 +1,5 @@
-"""A finished (configuration, seed) is a file that is never trained again."""
+"""paper/runs.py and paper/results.py: a finished (configuration, seed) is a file that is never
+trained again."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from semivae.fitting import Hooks
 from semivae.models.m2 import M2
 from semivae.paper.results import RunResult, adopt, load_result, load_results, name_of
 from semivae.paper.runs import execute, execute_all, execute_in_parallel
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.runs import Finished
 from semivae.training import EpochLog, Snapshot
 

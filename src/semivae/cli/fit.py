@@ -14,7 +14,7 @@ from semivae.errors import InputError
 
 if TYPE_CHECKING:
     from semivae.fitting import Hooks
-    from semivae.requests import Prepared, Request
+    from semivae.request import Prepared, Request
 
 
 def fit(
@@ -127,9 +127,10 @@ def fit(
             "nothing to train on: name the data, as in `semivae fit digits --labels 50`, "
             "or a run to go on with, as in `semivae fit --resume RUN`"
         )
-    from semivae import requests, rundir, runs
+    from semivae import rundir, runs
     from semivae.cli import page, summary
     from semivae.files import write_text
+    from semivae.request import Request, prepare
 
     with told_warnings() as warned:
         model = snapshot = None
@@ -138,7 +139,7 @@ def fit(
             prepared, model, snapshot = runs.resume(folder, data_dir)
         else:
             assert data is not None
-            request = requests.Request(
+            request = Request(
                 data=_absolute_if_file(data),
                 labels=labels,
                 validation=validation or 0,
@@ -151,7 +152,7 @@ def fit(
                 max_minutes=max_minutes,
                 baseline=not no_baseline,
             )
-            prepared = requests.prepare(request, data_dir)
+            prepared = prepare(request, data_dir)
             folder = out or _free_folder(request)
         with _says_how_to_go_on(folder):
             if resume is None:

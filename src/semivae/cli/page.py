@@ -16,7 +16,7 @@ from semivae.measures import groups
 from semivae.pages import percent
 from semivae.pictures import pictured
 from semivae.report import RunReport, render_run_report
-from semivae.requests import Request
+from semivae.request import Request
 from semivae.runs import Finished
 
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from semivae import rundir
 from semivae.pages import duration, percent
-from semivae.requests import Prepared
+from semivae.request import Prepared
 from semivae.runs import Finished
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from semivae.paper.experiments import Experiment
     from semivae.paper.results import RunResult
     from semivae.paper.runs import Examination
-    from semivae.requests import Request
+    from semivae.request import Request
 
 
 @dataclass(frozen=True)

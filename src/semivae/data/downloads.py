@@ -14,7 +14,7 @@ from semivae.errors import InputError
 
 
 class DownloadError(Exception):
-    """Why a file could not be had from its mirror; `locate` makes the sentence for the user."""
+    """Why a file could not be had from its mirror; `sources.locate` makes the sentence of it."""
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ class M2(DeepGenerativeModel):
         noise: Noise,
         seen: Float[Tensor, "B *X"] | None = None,
     ) -> Encoded:
-        """One pass through the trunk; the encoder sees x as it is, the decoder's target may be
-        drawn."""
+        """One pass through the trunk; q reads x, or `seen` in its place, and the decoder's target
+        may be drawn."""
         h = self.features(x if seen is None else seen)
         return Encoded(
             x=self.likelihood.target(x, noise),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from semivae.paper.experiments import Run, probe_of, quick_look
 from semivae.paper.sides import LABELS, OPTIMIZED, literal
-from semivae.requests import Request
+from semivae.request import Request
 
 ROWS, EPOCHS, VALIDATION = LABELS + 10_000, 8, 5000
 KEYS: Mapping[str, str] = {

@@ -25,7 +25,7 @@ from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
 from semivae.paper.spreads import Gain, Spread, gain, spread
 from semivae.plots import Dots, dots
 from semivae.plots.panels import Reading, panels
-from semivae.requests import Request
+from semivae.request import Request
 from semivae.runs import Finished
 
 if TYPE_CHECKING:

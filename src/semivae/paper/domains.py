@@ -16,7 +16,7 @@ from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
 from semivae.paper.spreads import Gain, gain, spread
 from semivae.plots.panels import Reading, panels
-from semivae.requests import Request
+from semivae.request import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

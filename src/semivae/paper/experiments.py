@@ -13,7 +13,7 @@ from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import Examination
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots.panels import Reading
-from semivae.requests import Request
+from semivae.request import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

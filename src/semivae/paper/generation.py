@@ -12,7 +12,7 @@ from semivae.paper.generated import Generated, Generation, GenerationEffort
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
 from semivae.paper.spreads import LESS, MORE, Gain
-from semivae.requests import Request
+from semivae.request import Request
 
 NAME = "generation"
 EFFORT = GenerationEffort(images=500, rows=1000, paths=50, samples=100, judge_epochs=8)

@@ -66,7 +66,8 @@ class Point:
 
 
 class Relative(NamedTuple):
-    """What `Measured` says of an estimator, relative to the norm of the exact gradient."""
+    """What `gradient_estimators.Measured` says of an estimator, relative to the norm of the exact
+    gradient."""
 
     bias: float
     resolution: float

@@ -29,7 +29,7 @@ from semivae.noise import key
 from semivae.paper.gradient_errors import Errors, Point
 from semivae.paper.results import machine
 from semivae.predictor import TrainingSet
-from semivae.requests import Request, prepare
+from semivae.request import Request, prepare
 from semivae.stages import new_model
 
 INITIALIZATION, TRAINED = "at initialization", "after training"

@@ -24,7 +24,7 @@ from semivae.paper.sides import (
     SUPERVISED_PASSES,
     TITLES,
 )
-from semivae.requests import Request
+from semivae.request import Request
 
 NAME = "label-counts"
 M1_LOGISTIC, M1_SVM, M1M2 = "M1 + logistic regression", "M1 + SVM", "M1+M2"

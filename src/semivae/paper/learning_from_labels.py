@@ -20,7 +20,7 @@ from semivae.paper.results import RunResult
 from semivae.paper.sides import CLASSES, LABELS, LITERAL, M2, OPTIMIZED, literal
 from semivae.paper.spreads import Spread, spread
 from semivae.plots.panels import Reading, panels
-from semivae.requests import Request
+from semivae.request import Request
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -14,7 +14,7 @@ import torch
 from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.files import write_text
-from semivae.requests import Request
+from semivae.request import Request
 from semivae.schedules import Ramp
 
 
@@ -23,7 +23,7 @@ class RunResult:
     """What one run reached, with all that produced it; plain values, one JSON file.
 
     `history` has the epochs as `metrics.jsonl` has them, every term by name; empty in files of
-    earlier versions. `examined` is what an `Examination` found, empty without one.
+    earlier versions. `examined` is what a `runs.Examination` found, empty without one.
     """
 
     name: str
@@ -55,7 +55,7 @@ class RunResult:
 
 
 def load_result(path: Path) -> RunResult:
-    """The result that `execute` wrote."""
+    """The result that `runs.execute` wrote."""
     return RunResult(**json.loads(path.read_text()))
 
 
@@ -153,8 +153,8 @@ def write_result(path: Path, result: RunResult) -> RunResult:
 
 
 def adopt(results: Path, other: Path, requests: Collection[Request]) -> None:
-    """Copies what another piece trained of these requests; `execute` sees whether it is still what
-    is asked."""
+    """Copies what another piece trained of these requests; `runs.execute` sees whether it is
+    still what is asked."""
     for result in load_results(other):
         path = results / f"{result.name}.json"
         if result.asked in requests and not path.exists():

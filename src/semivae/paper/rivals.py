@@ -1,8 +1,8 @@
 """What stands beside M2 and Optimized-ELBO in a table of accuracies: the same network without
 unlabeled rows, a classifier on M1's codes (Kingma 2014: M1), and label spreading.
 
-Each result is a file like those of `runs.execute`, read where it is there. None has a setting that
-was tuned, but for what its caller gives.
+Each result is a file like those of `paper.runs.execute`, read where it is there. None has a
+setting that was tuned, but for what its caller gives.
 """
 
 import shutil
@@ -29,7 +29,7 @@ from semivae.fitting import Hooks, train_supervised
 from semivae.models.specs import AnyNetwork, Family, LikelihoodSpec
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
 from semivae.predictor import predictor_of
-from semivae.requests import Prepared, Request, prepare
+from semivae.request import Prepared, Request, prepare
 from semivae.training import Training
 
 FIRST_STAGES = ".first-stages"
@@ -110,7 +110,7 @@ def supervised_only(
 
 def first_stage(request: Request, results: Path, data_dir: Path | None, hooks: Hooks) -> Path:
     """The folder of a run of M1+M2 that has ended its first stage, which is trained where it is
-    not there yet: what `runs.execute` goes on from, for any number of labels.
+    not there yet: what `paper.runs.execute` goes on from, for any number of labels.
 
     It lies in a hidden folder under `results`; an interrupted one goes on from its last epoch.
     """

@@ -17,7 +17,7 @@ from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
-from semivae.requests import Prepared, Request, prepare
+from semivae.request import Prepared, Request, prepare
 from semivae.rundir import (
     CHECKPOINT,
     CHECKPOINT_STATE,

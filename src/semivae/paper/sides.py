@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from semivae.requests import Request
+from semivae.request import Request
 
 LABELS = 1000
 # 1,000 labels trained each trial of the choice, and 2,000 (MNIST) or 5,000 (CIFAR-10) scored it.
