@@ -3,7 +3,7 @@ that call these."""
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,8 +56,8 @@ class ReorderedClasses:
     def _draws(self, draws: LabelDraws) -> LabelDraws:
         return draws._replace(y=draws.y[:, self.back], log_pi=draws.log_pi[:, self.back])
 
-    def encode(self, x: Tensor, noise: Noise, seen: Tensor | None = None) -> Encoded:
-        encoded = self.model.encode(x, noise, seen)
+    def encode(self, x: Tensor, noise: Noise) -> Encoded:
+        encoded = self.model.encode(x, noise)
         return encoded._replace(q_y=self._categorical(encoded.q_y))
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
@@ -122,9 +122,11 @@ def _check_shapes(model: DensityModel, x: Tensor, noise: Noise, z_noise: Tensor)
     assert encoded.per_example.shape == (B,)
     close(encoded.q_y.logits.logsumexp(1), torch.zeros(B, dtype=F64), "q(y|x) is normalised")
     assert model.p_y().batch_shape == () and model.p_y().probs.shape == (K,)
-    apart, shown = model.encode(x, noise, x.flip(0)), model.encode(x.flip(0), noise)
+    noisy = replace(noise, corruption=0.5)
+    apart, shown = model.encode(x, noisy), model.encode(noisy.seen(x), noise)
     close(apart.x, encoded.x, "the target is x, whatever q reads")
-    close(apart.q_y.logits, shown.q_y.logits, "q reads what it is shown")
+    close(apart.h, shown.h, "q reads what it is shown")
+    close(apart.q_y.logits, shown.q_y.logits, "q(y|x) reads what it is shown")
     draws = every_pair(encoded.q_y.logits)
     q_z = model.q_z(encoded.h, draws)
     rows = K * B if model.q_z_sees_y else B

@@ -12,19 +12,24 @@ from tests.tractable import (
     noise_of,
     some_x,
     state_at,
+    streams_of,
 )
 from torch.distributions import Categorical, Normal
 
 from semivae.labels import Enumerated
-from semivae.streams import LABELED, UNLABELED, Rows, Streams
+from semivae.noise import Noise
+from semivae.streams import LABELED, UNLABELED, Streams
 
 PRIOR = torch.tensor([0.5, 0.3, 0.2], dtype=F64)
 ROWS = 4000
 
 
+def corrupted(corruption: float, step: int = 0, **rows: int) -> Noise:
+    return replace(noise_of(step=step, **rows), corruption=corruption)
+
+
 def streams(model: LinearGaussianMixture, x: torch.Tensor, corruption: float) -> Streams:
-    noise = noise_of(unlabeled=len(x))
-    return Streams(model, {UNLABELED: Rows(x, None)}, noise, model.latent_size, corruption)
+    return streams_of(model, unlabeled=x, noise=corrupted(corruption, unlabeled=len(x)))
 
 
 def expected_bound(
@@ -72,23 +77,20 @@ def test_the_noise_belongs_to_the_step_and_the_stream() -> None:
     model, x = LinearGaussianMixture(log_prior=PRIOR), some_x(1).expand(5, -1)
     first = streams(model, x, 0.5)[UNLABELED].h
     assert torch.equal(streams(model, x, 0.5)[UNLABELED].h, first)
-    noise = noise_of(step=1, unlabeled=5)
-    later = Streams(model, {UNLABELED: Rows(x, None)}, noise, model.latent_size, 0.5)
+    later = streams_of(model, unlabeled=x, noise=corrupted(0.5, step=1, unlabeled=5))
     assert (later[UNLABELED].h != first).all()
     assert len({tuple(row) for row in first.tolist()}) == 5
     y = torch.eye(3, dtype=F64)[[0, 1, 2, 0, 1]]
-    batch = {LABELED: Rows(x, y), UNLABELED: Rows(x, None)}
-    both = Streams(model, batch, noise_of(labeled=5, unlabeled=5), model.latent_size, 0.5)
+    both = streams_of(model, (x, y), x, corrupted(0.5, labeled=5, unlabeled=5))
     assert torch.equal(both[UNLABELED].h, first)
     assert (both[LABELED].h != first).all()
 
 
 def test_each_process_draws_the_noise_of_its_rows() -> None:
     model, x = LinearGaussianMixture(log_prior=PRIOR), some_x(1).expand(5, -1)
-    whole = noise_of(unlabeled=5)
+    whole = corrupted(0.5, unlabeled=5)
     shares = []
     for rank, rows in enumerate((2, 3)):
         own = replace(whole, rank=rank, processes=2)
-        batch = {UNLABELED: Rows(x[:rows], None)}
-        shares.append(Streams(model, batch, own, model.latent_size, 0.5)[UNLABELED].h)
+        shares.append(streams_of(model, unlabeled=x[:rows], noise=own)[UNLABELED].h)
     assert torch.equal(torch.cat(shares), streams(model, x, 0.5)[UNLABELED].h)

@@ -77,8 +77,8 @@ class LinearGaussianMixture(nn.Module):
     def sigma(self) -> Tensor:
         return self.log_sigma.exp()
 
-    def encode(self, x: Tensor, noise: Noise, seen: Tensor | None = None) -> Encoded:
-        h = x if seen is None else seen
+    def encode(self, x: Tensor, noise: Noise) -> Encoded:
+        h = noise.seen(x)
         return Encoded(x, h, self.q_y(h), None, torch.zeros(len(x), dtype=F64))
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:

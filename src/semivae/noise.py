@@ -37,8 +37,8 @@ class Noise:
     """The random numbers of one step, for this process's slice of each stream.
 
     `streams` names the streams in the order in which their examples are concatenated, each with
-    its number of examples in all processes. Every method returns one row per example of this
-    process, B in all.
+    its number of examples in all processes. Every draw has one row per example of this process,
+    B in all. `corruption` is the standard deviation of what is added to x before q reads it.
     """
 
     seed: int
@@ -47,10 +47,22 @@ class Noise:
     device: torch.device
     rank: int = 0
     processes: int = 1
+    corruption: float = 0.0
 
     def of(self, stream: str) -> "Noise":
         """The same random numbers for one of the streams alone."""
         return replace(self, streams=tuple(part for part in self.streams if part[0] == stream))
+
+    def seen(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
+        """What q reads for x: x + corruption * n, n ~ N(0, I), or x itself at 0.
+
+        The decoder explains x, so that the mean bound over n is a bound too (Im et al. 2017,
+        Denoising Criterion for Variational Auto-Encoding Framework). ADGM's p(a|x, y, z) reads
+        what q does: it may be any density of a, and the bound stays one.
+        """
+        if not self.corruption:
+            return x
+        return x + self.corruption * self.normal("corruption", *x.shape[1:]).to(x)
 
     def _draw(self, purpose: str, sampler: Callable[..., Tensor], *event: int) -> Tensor:
         parts = []

@@ -40,29 +40,13 @@ def baseline_name(stream: str, part: str) -> str:
 
 
 class Streams:
-    """Every stream of a step after one concatenated pass through the trunk.
-
-    Where `corruption` is above 0, all of q reads x + corruption * n, n ~ N(0, I), and the decoder
-    explains x: the mean bound over n is a bound too (Im et al. 2017, Denoising Criterion for
-    Variational Auto-Encoding Framework). So does ADGM's p(a|x, y, z), which may be any density of
-    a, and the bound stays one.
-    """
+    """Every stream of a step after one concatenated pass through the trunk."""
 
     def __init__(
-        self,
-        model: DensityModel,
-        batch: dict[str, Rows],
-        noise: Noise,
-        latent: int,
-        corruption: float = 0.0,
+        self, model: DensityModel, batch: dict[str, Rows], noise: Noise, latent: int
     ) -> None:
         self.model, self.noise, self.latent = model, noise, latent
-        x = torch.cat([rows.x for rows in batch.values()])
-        if corruption:
-            seen = x + corruption * noise.normal("corruption", *x.shape[1:]).to(x)
-            joined = model.encode(x, noise, seen)
-        else:
-            joined = model.encode(x, noise)
+        joined = model.encode(torch.cat([rows.x for rows in batch.values()]), noise)
         self._encoded = _split(joined, batch)
         self.bounds: dict[tuple[str, LabelRule], Bound] = {}
 

@@ -85,16 +85,13 @@ class Snapshot(NamedTuple):
 class Step(nn.Module):
     """One step's loss as a module: gradients are synchronised wherever its parts are called."""
 
-    def __init__(
-        self, model: DeepGenerativeModel, objective: Objective, corruption: float = 0.0
-    ) -> None:
+    def __init__(self, model: DeepGenerativeModel, objective: Objective) -> None:
         super().__init__()
-        self.model, self.objective, self.corruption = model, objective, corruption
+        self.model, self.objective = model, objective
 
     def forward(self, batch: dict[str, Rows], noise: Noise, state: StepState) -> Loss:
         """Encodes every stream in one pass, then the objective (its sign: minimise)."""
-        latent = self.model.latent_size
-        streams = Streams(self.model, batch, noise, latent, self.corruption)
+        streams = Streams(self.model, batch, noise, self.model.latent_size)
         return self.objective(self.model, streams, state)
 
 
@@ -147,9 +144,7 @@ def fit(
     if resume is not None:
         torch_optimizer.load_state_dict(copy.deepcopy(resume.optimizer))
         _lay_out_like_parameters(torch_optimizer)
-    step_module, optimizer = accelerator.prepare(
-        Step(model, objective, training.corruption), torch_optimizer
-    )
+    step_module, optimizer = accelerator.prepare(Step(model, objective), torch_optimizer)
     model.train()
     buffers = objective.initial_buffers(model)
     if resume is not None:
@@ -171,6 +166,7 @@ def fit(
                 device,
                 accelerator.process_index,
                 accelerator.num_processes,
+                training.corruption,
             )
             with precision:
                 result = step_module(batch, noise, StepState(step, step / steps, buffers))
@@ -218,6 +214,7 @@ def step_input(
     device: torch.device,
     rank: int = 0,
     processes: int = 1,
+    corruption: float = 0.0,
 ) -> tuple[dict[str, Rows], Noise]:
     """What a step reads: this process's share of each stream's rows, with their labels if the
     stream has them, and the noise of the step."""
@@ -231,4 +228,4 @@ def step_input(
         own = numbers[share(len(numbers), rank, processes)]
         y = batches.y_at(own, device) if name == LABELED else None
         batch[name] = Rows(batches.x_at(own, device), y)
-    return batch, Noise(seed, step, sizes, device, rank, processes)
+    return batch, Noise(seed, step, sizes, device, rank, processes, corruption)

@@ -89,11 +89,13 @@ def dry_step(data: TrainingSet, recipe: Recipe) -> None:
     for stage in _stages_untrained(data, recipe, seed=0):
         training = replace(stage.training, labeled_rows=2, unlabeled_rows=2)
         objective, batches = stage.objective, stage._replace(training=training).batches
-        batch, noise = step_input(batches, objective.streams, 0, 0, device)
+        batch, noise = step_input(
+            batches, objective.streams, 0, 0, device, corruption=training.corruption
+        )
         training.optimizer.build(stage.model.parameters())
         with autocast(training.bfloat16, device):
             state = StepState(0, 0.0, objective.initial_buffers(stage.model))
-            result = Step(stage.model, objective, training.corruption)(batch, noise, state)
+            result = Step(stage.model, objective)(batch, noise, state)
         Means().add(result, step=0)
         result.loss.backward()
         check_gradient(stage.model, step=0)

@@ -55,8 +55,8 @@ def test_at_the_exact_posterior_nothing_is_lost() -> None:
 class DrawsInEncode(LinearGaussianMixture):
     """Looks at x through noise of its own, as a model with an auxiliary variable does."""
 
-    def encode(self, x: Tensor, noise: Noise, seen: Tensor | None = None) -> Encoded:
-        return super().encode(x + noise.normal("a", x.shape[1]), noise, seen)
+    def encode(self, x: Tensor, noise: Noise) -> Encoded:
+        return super().encode(x + noise.normal("a", x.shape[1]), noise)
 
 
 def test_what_a_model_draws_in_encode_is_taken_at_its_mean() -> None:

@@ -58,14 +58,9 @@ class ADGM(DeepGenerativeModel):
         """The size of a."""
         return self.encoder.auxiliary.mean.out_features
 
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
         """One pass over x with a draw of a; `per_example` is - log q(a|x)."""
-        read = self.encoder.trunk(x if seen is None else seen)
+        read = self.encoder.trunk(noise.seen(x))
         return self._drawn(self.likelihood.target(x, noise), read, noise, 0)
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:

@@ -44,14 +44,9 @@ class DeepGenerativeModel(nn.Module, ABC):
         return self.log_prior.shape[0]
 
     @abstractmethod
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
-        """One pass over x, with a draw of what the model samples once per example; `seen` is what
-        q reads if that is not x."""
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+        """One pass, with a draw of what the model samples once per example; q reads
+        `noise.seen(x)`."""
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """The same examples and target with draw `number` of what the model samples once per

@@ -37,14 +37,9 @@ class DensityModel(Protocol):
     def q_z_sees_y(self) -> bool:
         """Whether q(z|.) has a row per pair (M,) (Kingma) or per example (B,) (the paper)."""
 
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
-        """One pass through the trunk, with whatever the model samples once per example; `seen` is
-        what q reads if that is not x."""
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+        """One pass through the trunk, with whatever the model samples once per example; q reads
+        `noise.seen(x)`."""
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """The same examples and target with draw `number` of what the model samples once per

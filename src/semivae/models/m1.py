@@ -46,14 +46,9 @@ class M1(DeepGenerativeModel):
         """D, the size of z."""
         return self.posterior.mean.out_features
 
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
         """One pass through the trunk; the target may be drawn."""
-        h = self.features(x if seen is None else seen)
+        h = self.features(noise.seen(x))
         nothing = torch.zeros(x.shape[0], dtype=self.log_prior.dtype, device=x.device)
         return Encoded(self.target(x, noise), h, self.q_y(h), None, nothing)
 

@@ -138,14 +138,9 @@ class M1M2(DeepGenerativeModel):
         """The same M2 over `FrozenCodes`, to be trained on the codes (N, 2, D1) of all rows."""
         return M1M2(FrozenCodes(self.m1.latent_size), self.m2)
 
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
         """One pass through both trunks, with a draw of z1."""
-        codes = self.m1.codes(x if seen is None else seen)
+        codes = self.m1.codes(noise.seen(x))
         return self._drawn(self.m1.target(x, noise), codes, noise, 0)
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:

@@ -52,15 +52,9 @@ class M2(DeepGenerativeModel):
         """D, the size of z."""
         return self.latent.mean.out_features
 
-    def encode(
-        self,
-        x: Float[Tensor, "B *X"],
-        noise: Noise,
-        seen: Float[Tensor, "B *X"] | None = None,
-    ) -> Encoded:
-        """One pass through the trunk; q reads x, or `seen` in its place, and the decoder's target
-        may be drawn."""
-        h = self.features(x if seen is None else seen)
+    def encode(self, x: Float[Tensor, "B *X"], noise: Noise) -> Encoded:
+        """One pass through the trunk; the decoder's target may be drawn."""
+        h = self.features(noise.seen(x))
         return Encoded(
             x=self.likelihood.target(x, noise),
             h=h,
