@@ -6,10 +6,11 @@
 
 `choose` takes the trials of a row that are not in benchmarks/results/choice/family.jsonl yet: each
 trains on the labels of split 100 and is scored on 2,000 further training labels; the test set is
-not read. `run` trains seeds 0, 1, 2 with the settings of the best trial, one file per run under
-benchmarks/results/family; the labels of 2,000 other training rows measure the learning curve and
-choose nothing, and the test set is read once, at the end. What is there is not trained again, and
-a run that was interrupted goes on. `table` makes family.md, family.csv and family.png of them.
+not read. `run` trains seeds 0, 1, 2 with the settings of the best trial, and beside each the same
+network on the labeled rows alone, one file per run under benchmarks/results/family; the labels of
+2,000 other training rows measure the learning curve and choose nothing, and the test set is read
+once, at the end. What is there is not trained again, and a run that was interrupted goes on.
+`table` makes family.md, family.csv and family.png of them.
 
 The sum over y is exact, or its unbiased estimate (`labels=pruned`).
 """
@@ -27,8 +28,9 @@ from benchmarks.family_table import Told, write
 from semivae import rundir
 from semivae.fitting import Hooks, train
 from semivae.paper.results import load_results
-from semivae.paper.rivals import first_stage
+from semivae.paper.rivals import first_stage, supervised_only
 from semivae.paper.runs import execute
+from semivae.paper.sides import SUPERVISED
 from semivae.request import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
@@ -94,28 +96,36 @@ def trainer(request: Request, data_dir: Path | None) -> Run:
 
 
 def run(row: Row, seed: int, data_dir: Path | None) -> None:
-    """One run, unless its file is there."""
+    """One run, and one of its network on the labeled rows alone, unless their files are there."""
     request = row.asked(seed, chosen(row))
     first = None
     if request.recipe in STACKED:
         first = partial(shared_first_stage, request, RESULTS, data_dir)
     result = execute(request, RESULTS, data_dir, Hooks(), first_stage=first)
     minutes = result.summary["train_seconds"] / 60
-    print(f"{row.name}, seed {seed}: {result.accuracy:.2f} % in {minutes:.0f} min", flush=True)
+    alone = supervised_only(SUPERVISED, row.alone(seed, chosen(row)), RESULTS, data_dir, Hooks())
+    print(
+        f"{row.name}, seed {seed}: {result.accuracy:.2f} % in {minutes:.0f} min, supervised only "
+        f"{alone.accuracy:.2f} %",
+        flush=True,
+    )
 
 
 def told(folder: Path) -> list[Told]:
     """The rows that have results in the folder, under the settings that are chosen now."""
-    found = {result.asked: result for result in load_results(folder)}
+    found = {(result.summary["recipe"], result.asked): result for result in load_results(folder)}
     rows = []
     for row in ROWS:
         if row.grid and len(trials(row)) < len(row.grid):
             continue
         settings = chosen(row)
-        asked = [row.asked(seed, settings) for seed in range(SEEDS)]
-        results = tuple(found[request] for request in asked if request in found)
+        asked = [(row.request.recipe, row.asked(seed, settings)) for seed in range(SEEDS)]
+        rival = [(SUPERVISED, row.alone(seed, settings)) for seed in range(SEEDS)]
+        results, alone = (
+            tuple(found[key] for key in keys if key in found) for keys in (asked, rival)
+        )
         used = VALIDATION + int(row.request.labels or 0) if row.grid else 0
-        rows += [Told(row, results, used)] if results else []
+        rows += [Told(row, results, used, alone)] if results else []
     return rows
 
 

@@ -39,6 +39,12 @@ class Row(NamedTuple):
             baseline=False,
         )
 
+    def alone(self, seed: int, settings: Settings) -> Request:
+        """What the same network is asked that learns no unlabeled row, under the same noise."""
+        noise = "training.corruption="
+        own = [f"baseline.{each.partition('.')[2]}" for each in settings if each.startswith(noise)]
+        return self.asked(seed, (*settings, *own))
+
 
 ONE_CYCLE: Settings = ("training.optimizer.peak=0.001", "training.learning_rate=one-cycle")
 PRUNED: Settings = ("labels=pruned",)

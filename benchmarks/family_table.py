@@ -21,11 +21,13 @@ SHARES = (0.1, 0.25, 0.5, 1.0)  # of the epochs after the first stage: where the
 
 @dataclass(frozen=True)
 class Told:
-    """A row with its results by seed, and how many labels of another split chose its settings."""
+    """A row with its results by seed, how many labels of another split chose its settings, and
+    the results of its network without unlabeled rows."""
 
     row: Row
     results: tuple[RunResult, ...]
     labels_used_to_choose: int
+    alone: tuple[RunResult, ...] = ()
 
     @property
     def title(self) -> str:
@@ -35,14 +37,14 @@ class Told:
 
 HEADER = (
     "Model", "Objective", "Labels", "Target, %", "Published, %", "Test accuracy, %", "Seeds",
-    "Verdict", "Validation accuracy after 10, 25, 50, 100 % of the epochs",
+    "Supervised only, %", "Verdict", "Validation accuracy after 10, 25, 50, 100 % of the epochs",
     "Labels used to choose", "Epochs", "M parameters", "Minutes", "Symbols",
 )  # fmt: skip
 
 
 def markdown(told: Sequence[Told]) -> str:
     """The page, ending in a newline."""
-    every = [result for row in told for result in row.results]
+    every = [result for row in told for result in (*row.results, *row.alone)]
     commits = ", ".join(sorted({f"{result.commit}" for result in every}))
     threads = ", ".join(sorted({f"{result.machine['threads']}" for result in every}))
     return (
@@ -56,6 +58,8 @@ def markdown(told: Sequence[Told]) -> str:
         "- curves: on 2,000 training rows without a label in training, whose labels choose "
         "nothing; settings were chosen on split 100 (choice/family.jsonl), counted in the table\n"
         "- epochs: passes over the unlabeled rows, M1's before M2's; minutes hold both\n"
+        "- supervised only: the same network, initial weights, labels and noise on x, without "
+        "unlabeled rows; 1,500 steps, not tuned\n"
         "- sum over y: as the symbols say, exact (enumerated) or its unbiased estimate (pruned)\n"
         f"- threads: {threads}; beside other work\n- commits: {commits}\n"
     )
@@ -77,6 +81,7 @@ def _cells(told: Told) -> tuple[str, ...]:
         row.published,
         reached.text(2),
         str(len(results)),
+        spread([one.accuracy for one in told.alone]).text(2) if told.alone else "–",
         verdict(row.target, reached.mean),
         ", ".join(f"{fmean(curve[epoch]):.1f}" for epoch in shown),
         f"{told.labels_used_to_choose:,}",

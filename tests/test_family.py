@@ -145,16 +145,17 @@ def some() -> list[Told]:
         tuple(result(row, seed, 97.0 + seed, curve) for seed, curve in enumerate(curves))
         for row in (PUBLISHED, TARGET)
     ]
-    return [Told(PUBLISHED, rows[0], 0), Told(TARGET, rows[1], 2100)]
+    alone = tuple(result(TARGET, seed, 71.0 + seed, ()) for seed in (0, 1))
+    return [Told(PUBLISHED, rows[0], 0), Told(TARGET, rows[1], 2100, alone)]
 
 
 def test_a_row_says_target_verdict_and_curve() -> None:
     page = markdown(some())
     assert (
-        "| M1+M2 | Optimized-ELBO (3.6) | 100 | 97.5 | 96.67; 97.20 | 97.50 ± 0.50 | 2 | reached "
-        "| 51.0, 51.0, 61.0, 81.0 | 2,100 |"
+        "| M1+M2 | Optimized-ELBO (3.6) | 100 | 97.5 | 96.67; 97.20 | 97.50 ± 0.50 | 2 "
+        "| 71.50 ± 0.50 | reached | 51.0, 51.0, 61.0, 81.0 | 2,100 |"
     ) in page
-    assert "| M1+M2 | Kingma's | 100 | – | 96.67; 97.20 | 97.50 ± 0.50 | 2 | – |" in page
+    assert "| M1+M2 | Kingma's | 100 | – | 96.67; 97.20 | 97.50 ± 0.50 | 2 | – | – |" in page
     assert " + 200 | 1.50 | 2.0 | alpha = 50, beta = 10, gamma = 10, epsilon = 0.001, " in page
     assert "balanced weighting; stacked-mlp, pruned y; Adam 0.001 one-cycle |" in page
     assert "| kingma_2014; stacked-mlp, pruned y; Adam 0.001 one-cycle |" in page
@@ -174,6 +175,38 @@ def test_curves_begin_where_labels_are_learned(tmp_path: Path) -> None:
     assert (tmp_path / "family.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "family.csv").read_text().splitlines()) == 1 + len(found)
     assert (tmp_path / "family.md").read_text() == markdown(some())
+
+
+def test_the_network_beside_a_row_learns_its_labels_under_its_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = BY_NAME["m2-100"]
+    settings = row.grid[-1]
+    assert "training.corruption=0.8" in settings
+    asked = replace(row.alone(1, settings), data="digits", validation=20)
+    recipe = prepare(asked).recipe
+    assert recipe.baseline.corruption == recipe.training.corruption == 0.8
+    assert replace(asked, settings=()) == replace(
+        row.asked(1, settings), data="digits", validation=20, settings=()
+    )
+    quiet = row.grid[0][:-1]
+    assert (
+        prepare(
+            replace(row.alone(1, quiet), data="digits", validation=20)
+        ).recipe.baseline.corruption
+        == 0
+    )
+    # Without noise it is asked for with the very same words; its own name tells it apart.
+    row = PUBLISHED
+    assert row.alone(0, ()) == row.asked(0, ())
+    for accuracy, recipe_name in ((97.0, row.request.recipe), (71.0, "supervised only")):
+        one = result(row, 0, accuracy, (50.0,))
+        one.summary["recipe"] = recipe_name
+        (tmp_path / f"{recipe_name}.json").write_text(json.dumps(asdict(one)))
+    monkeypatch.setattr(family, "LOG", tmp_path / "family.jsonl")
+    (told,) = family.told(tmp_path)
+    assert [one.accuracy for one in told.results] == [97.0]
+    assert [one.accuracy for one in told.alone] == [71.0]
 
 
 def test_rows_are_told_as_far_as_they_were_run(
