@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.choose import SPLIT, Run, Settings, scored
+from benchmarks.choose import Run, Settings, scored
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
 from semivae import rundir
@@ -49,7 +49,7 @@ def shared_first_stage(request: Request, folder: Path, data_dir: Path | None) ->
 
 def trials(row: Row) -> dict[Settings, float]:
     """The validation accuracy, in percent, of each candidate of the row that is in the log."""
-    asked = {settings: row.asked(SPLIT, settings, row.trial_epochs) for settings in row.grid}
+    asked = {settings: row.trial(settings) for settings in row.grid}
     done: dict[Settings, float] = {}
     for line in LOG.read_text().splitlines() if LOG.exists() else []:
         record = json.loads(line)
@@ -79,7 +79,7 @@ def choose(row: Row, data_dir: Path | None) -> None:
     for settings in row.grid:
         if settings in done:
             continue
-        request = row.asked(SPLIT, settings, row.trial_epochs)
+        request = row.trial(settings)
         record = scored(request, trainer(request, data_dir), data_dir)
         with LOG.open("a") as file:
             file.write(json.dumps({"row": row.name, "settings": settings} | record) + "\n")

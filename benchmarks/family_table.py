@@ -105,7 +105,8 @@ def symbols(recipe: Mapping[str, Any]) -> str:
     weights = symbols_text(symbols_of(recipe)) or objective["kind"]
     streams = f", {objective['weighting']} weighting" if "weighting" in objective else ""
     rate, cycle = training["optimizer"]["peak"], training["learning_rate"]["kind"]
-    corruption = training.get("corruption", 0.0)  # files of before do not know it
+    reads_x = recipe.get("refining") or training
+    corruption = reads_x.get("corruption", 0.0)  # files of before do not know it
     noise = f"; noise {corruption:g} on what q reads" if corruption else ""
     kinds = f"{recipe['network']['kind']}, {recipe['labels']['kind']} y"
     return f"{weights}{streams}; {kinds}; Adam {rate:g} {cycle}{noise}"
