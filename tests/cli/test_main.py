@@ -227,6 +227,9 @@ def test_the_results_table_is_printed_and_written(
     assert ended.out.startswith(table.split("\n\n", 1)[1])
     assert "Supervised" in Path("here/results-table-quick.html").read_text().title()
     assert Path("here/results-table-quick.png").read_bytes().startswith(b"\x89PNG")
+    header, *lines = Path("here/results-table-quick.csv").read_text().splitlines()
+    assert header == "data,model,labels,seed,accuracy,printed" and len(lines) == 3
+    assert [line.rpartition(",")[2] for line in lines] == ["", "95.3", "97.8"]
     assert len(list(Path("here/results-table-quick").glob("*.json"))) == 2
     again = cli(*command, "--json").json["results-table"]
     assert [run["request"]["data"] for run in again["runs"]] == ["digits", "digits"]
@@ -287,6 +290,8 @@ def test_verdicts_and_one_page_of_what_is_there(cli: Cli) -> None:
     verdicts = found["claims"]["verdicts"]
     assert verdicts["C1"]["verdict"] == "not decided" and len(verdicts) == 11
     assert "results-table" in found["report"]["missing"]
+    curve = Path("here/claims/limit-of-3.3.2.csv").read_text()
+    assert curve.startswith("panel,line,x,measure,seed,value\none labeled row,KL(smoothed")
     page = Path("here/report.html").read_text()
     assert page.index("What the paper claims") < page.index("Encoder, section 2.10")
     assert page.count("data:image/png;base64,") == 1 and "<script" not in page

@@ -59,7 +59,7 @@ def test_figures_are_linked_where_they_lie(tmp_path: Path, quick: bool) -> None:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
     text = page([module.Judged(claim, Finding(HOLDS, "so")) for claim in CLAIMS], measured)
-    assert "11 holds." in text and text.count("![") == 7, "four claims have no picture here"
+    assert "11 holds." in text and text.count("![") == 8, "C4 to C9 lack four, C11 one of two"
     assert all(f"](../{path})" in text for path in paths)
 
 
@@ -149,8 +149,11 @@ def calibrated_by_smoothing(run: Run) -> dict[str, Any]:
 def out_of_z(run: Run) -> dict[str, Any]:
     read = 0.11 if run.line == disentanglement.FACTORIZED else 0.6
     rows = disentanglement.ReadFromZ().rows
-    other = dict.fromkeys(("accuracy_from_means", "information_from_z"), 0.5)
-    return {"examined": {"rows": rows, "accuracy_from_z": read, "chance": 0.1, **other}}
+    every = dict.fromkeys(("accuracy_from_z", "accuracy_from_means", "information_from_z"), read)
+    return {
+        "examined": {"rows": rows, "chance": 0.1, **every},
+        "last": {"probe/leakage": read},
+    }
 
 
 def better(model: str) -> dict[str, Any]:
@@ -201,6 +204,12 @@ def test_every_verdict_is_read_off_the_files_of_its_piece(tmp_path: Path) -> Non
     (folder / "generation.md").touch()
     found = {claim.key: of.verdict for claim, of in judged(measured)}
     assert found == {f"C{n}": HOLDS for n in range(1, 12)} | {"C10": "holds in part"}
-    assert set(module.figures(measured)) == {LIMIT, PARTS}
+    drawn = module.figures(measured)
+    assert set(drawn) == {LIMIT, PARTS} and all(readings for _, readings in drawn.values())
+    c11 = next(each for each in judged(measured) if each.claim.key == "C11")
+    for picture in ("domains-quick/domains.png", "results-table-quick.png"):
+        assert picture not in module.page([c11], measured), "not there yet"
+        (tmp_path / picture).touch()
+        assert f"![C11](../{picture})" in module.page([c11], measured)
     (tmp_path / "domains-quick" / "domains.md").unlink()
     assert {claim.key: of for claim, of in judged(measured)}["C11"].verdict == OPEN

@@ -15,14 +15,19 @@ CHAPTERS = (
 
 def claims(wish: Wish) -> dict[str, object]:
     from semivae.paper import claims
+    from semivae.paper.experiments import to_csv
     from semivae.plots import to_png
 
     measured = claims.Measured(wish.out, wish.quick)
     folder = measured.of(claims.NAME)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [
-        written_to(folder / f"{name}.png", to_png(figure))
-        for name, figure in claims.figures(measured).items()
+        written
+        for name, (figure, readings) in claims.figures(measured).items()
+        for written in (
+            written_to(folder / f"{name}.png", to_png(figure)),
+            written_to(folder / f"{name}.csv", to_csv(readings).encode()),
+        )
     ]
     found = claims.judged(measured)
     text = claims.page(found, measured)

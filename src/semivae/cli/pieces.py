@@ -22,7 +22,8 @@ def architecture(wish: Wish) -> dict[str, object]:
 
 def results_table(wish: Wish) -> dict[str, object]:
     from semivae import runs
-    from semivae.paper.results_table import table_of
+    from semivae.paper.experiments import to_csv
+    from semivae.paper.results_table import bars, table_of
     from semivae.paper.sides import planned
     from semivae.plots import results_bars, to_png
     from semivae.report import Source, render_results_table, results_markdown
@@ -47,6 +48,7 @@ def results_table(wish: Wish) -> dict[str, object]:
         written_to(wish.out / f"{name}.html", page.encode()),
         written_to(wish.out / f"{name}.md", f"# {title}\n\n{text}".encode()),
         written_to(wish.out / f"{name}.png", to_png(results_bars(found.rows))),
+        written_to(wish.out / f"{name}.csv", to_csv(bars(found.rows)).encode()),
     ]
     return {
         "text": text,

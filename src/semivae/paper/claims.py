@@ -80,7 +80,8 @@ class Measured:
 @dataclass(frozen=True)
 class Claim:
     """What the paper claims, and where; the piece that measures it, the figure that shows it (a
-    file of that piece, or of this one), and what reads the verdict off the measurements."""
+    file of that piece, or of this one), what reads the verdict off the measurements, and the
+    further piece, if any, whose picture has a part of it."""
 
     key: str
     section: str
@@ -88,6 +89,7 @@ class Claim:
     piece: str
     figure: str
     judge: Callable[[Measured], Finding]
+    further: str | None = None
 
 
 ENTROPY, LEARNING = classifier_entropy.EXPERIMENT, learning_from_labels.EXPERIMENT
@@ -144,7 +146,7 @@ CLAIMS = (
     Claim(
         "C11", "abstract", "The gains generalize across diverse domains.",
         domains.NAME, "domains.png",
-        lambda of: outcomes.it_carries_over(of.readings(TABLES), of.sides()),
+        lambda of: outcomes.it_carries_over(of.readings(TABLES), of.sides()), TABLE,
     ),
 )  # fmt: skip
 
@@ -180,20 +182,34 @@ def page(found: Sequence[Judged], measured: Measured) -> str:
 
 
 def section(claim: Claim, of: Finding, measured: Measured) -> str:
-    """One claim with its verdict, and its figure if it is there."""
-    path = measured.figure(claim.piece, claim.figure)
-    picture = f"\n![{claim.key}](../{path})\n" if (measured.folder / path).exists() else ""
+    """One claim with its verdict, and its figures as far as they are there."""
+    paths = [measured.figure(claim.piece, claim.figure)]
+    if claim.further is not None:
+        paths.append(measured.figure(claim.further, f"{claim.further}.png"))
+    pictures = "".join(
+        f"\n![{claim.key}](../{path})\n" for path in paths if (measured.folder / path).exists()
+    )
+    pieces = " ".join(filter(None, (claim.piece, claim.further)))
     return (
         f"## {claim.key}: {of.verdict}\n\nThe paper ({claim.section}): {claim.words}\n\n"
-        f"Measured (`semivae reproduce {claim.piece}`): {of.words}\n{picture}"
+        f"Measured (`semivae reproduce {pieces}`): {of.words}\n{pictures}"
     )
 
 
-def figures(measured: Measured) -> dict[str, "Figure"]:
+class Drawn(NamedTuple):
+    """A figure with the numbers in it."""
+
+    figure: "Figure"
+    readings: Sequence[Reading]
+
+
+def figures(measured: Measured) -> dict[str, Drawn]:
     """The figures that no other piece has."""
-    drawn = {LIMIT: panels(limit.curve(), "The sum of 3.3.2 and its limit", "q(y|x) of the label")}
+    curve = limit.curve()
+    title = "The sum of 3.3.2 and its limit"
+    drawn = {LIMIT: Drawn(panels(curve, title, "q(y|x) of the label"), curve)}
     readings = verdicts.information(measured.readings(ABLATION))
     if readings:
         title = "Both parts of the mean KL(q(y|x) || p(y)) (Eq 16)"
-        drawn[PARTS] = panels(readings, title, "beta + gamma", share_y=False)
+        drawn[PARTS] = Drawn(panels(readings, title, "beta + gamma", share_y=False), readings)
     return drawn

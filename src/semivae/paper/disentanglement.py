@@ -108,7 +108,12 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
         yield replace(at_end, measure=measure, value=float(value))
 
 
-MEASURES = (FROM_Z, FROM_MEANS, INFORMATION, LEAKAGE, ACTIVE, TEST_ACCURACY)
+# What says how much of the class is in z, and the unit of a difference: z drawn, as the decoder
+# gets it; its mean, as who uses codes has it; and the information itself, by the probe and exact.
+IN_Z: Mapping[str, str] = {
+    FROM_Z: "points", FROM_MEANS: "points", INFORMATION: "nats", LEAKAGE: "nats"
+}  # fmt: skip
+MEASURES = (*IN_Z, ACTIVE, TEST_ACCURACY)
 
 
 def findings(readings: Sequence[Reading]) -> str:
@@ -133,22 +138,33 @@ def findings(readings: Sequence[Reading]) -> str:
 
 
 def _changes(readings: Sequence[Reading]) -> str:
-    parts = []
-    for model in dict.fromkeys(panel for panel, _ in places(readings)):
-        found = less_read(readings, model)
-        if found is not None:
-            parts.append(f"{model} {found.text(2)} points ({found.verdict}, {found.seeds} seeds)")
     return (
-        "Found: what a linear probe reads of the class from a draw of z under the factorized "
-        f"posterior, minus that under the conditional one: {'; '.join(parts)}."
+        "Found, of the class under the factorized posterior minus that under the conditional one: "
+        f"{told(left_in_z(readings))}."
     )
 
 
-def less_read(readings: Sequence[Reading], model: str) -> Gain | None:
-    """The class read from z under the factorized posterior over that under the conditional one, in
-    points; below 0, the factorized one keeps more of the class out of z."""
-    sides = [by_seed(readings, panel=model, line=family, measure=FROM_Z) for family in FAMILIES]
-    return gain(*sides)
+def left_in_z(readings: Sequence[Reading]) -> dict[tuple[str, str], Gain]:
+    """By how much more of the class is in z under the factorized posterior than under the
+    conditional one, by objective and measure; below 0, the factorized one keeps more out."""
+    found = {}
+    for model in dict.fromkeys(panel for panel, _ in places(readings)):
+        for measure in IN_Z:
+            sides = [
+                by_seed(readings, panel=model, line=family, measure=measure) for family in FAMILIES
+            ]
+            if (of := gain(*sides)) is not None:
+                found[model, measure] = of
+    return found
+
+
+def told(left: Mapping[tuple[str, str], Gain]) -> str:
+    """These differences in words."""
+    return "; ".join(
+        f"{model}, {measure.rpartition(', ')[0]}: {of.text(2)} {IN_Z[measure]} "
+        f"({of.verdict}, {of.seeds} seeds)"
+        for (model, measure), of in left.items()
+    )
 
 
 class ReadUnderBoth(NamedTuple):
@@ -177,10 +193,11 @@ def figures(readings: Sequence[Reading]) -> dict[str, "Figure"]:
     models = list(dict.fromkeys(panel for panel, _ in places(readings)))
     probed = [
         Dots(
-            f"{model}: {FROM_Z}",
-            {family: _values(readings, model, family, FROM_Z) for family in FAMILIES},
+            f"{model}: {measure}",
+            {family: _values(readings, model, family, measure) for family in FAMILIES},
             read_from_z(readings, model).chance,
         )
+        for measure in (FROM_Z, FROM_MEANS)
         for model in models
     ]
     shown = [reading for reading in readings if reading.measure in (LEAKAGE, ACTIVE)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from semivae.paper import disentanglement, domains, generation
 from semivae.paper.generation import Row
 from semivae.paper.results_table import AS_PRINTED, Sides, gain_over, judgement
-from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, PAPER, SUPERVISED, TITLES
+from semivae.paper.sides import EXACT, M2, OPTIMIZED, OUR_DEFAULTS, PAPER, SUPERVISED, TITLES
 from semivae.paper.spreads import LESS, MORE, Gain
 from semivae.paper.verdicts import HOLDS, NOTHING, PARTLY, Finding, compared, together, told
 from semivae.plots.panels import Reading
@@ -67,27 +67,28 @@ OUT_OF_Z = 0.1  # of the way from guessing to all right: less is called "out of 
 
 
 def factorizing_disentangles(readings: Sequence[Reading]) -> Finding:
-    """C9: q(z|x) q(y|x) keeps the class out of z: a linear probe guesses, and reads less than
-    under q(z|x, y) q(y|x)."""
-    verdicts, words, far = [], [], False
+    """C9: q(z|x) q(y|x) keeps the class out of z: a linear probe guesses, and by every measure
+    less of the class is there than under q(z|x, y) q(y|x)."""
+    left = disentanglement.left_in_z(readings)
+    if not left:
+        return NOTHING
+    words, far = [], False
     for model in (M2, OPTIMIZED):
-        found = disentanglement.less_read(readings, model)
-        if found is None:
-            return NOTHING
         read = disentanglement.read_from_z(readings, model)
         chance = read.chance
         far |= read.factorized.mean > chance + OUT_OF_Z * (100 - chance)
-        verdicts.append(found.verdict)
         words.append(
             f"{model}: {read.factorized.text(1)} % factorized, {read.conditional.text(1)} % "
-            f"conditional, {chance:.1f} % by guessing; the difference is {found.text(2)} points "
-            f"({found.verdict}; seeds: {found.seeds})"
+            f"conditional, {chance:.1f} % by guessing"
         )
-    verdict = together(verdicts, LESS)
+    verdict = together((of.verdict for of in left.values()), LESS)
     if verdict == HOLDS and far:
         verdict = PARTLY
     return Finding(
-        verdict, f"What a linear probe reads of the class from a draw of z: {'; '.join(words)}."
+        verdict,
+        f"What a linear probe reads of the class from a draw of z: {'; '.join(words)}. What "
+        "factorizing adds (below 0: keeps out), by every measure of the class in z: "
+        f"{disentanglement.told(left)}.",
     )
 
 
@@ -107,9 +108,12 @@ def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
     colour = _gain(sides, "cifar10", OUR_DEFAULTS)
     if colour is not None:
         gains["CIFAR-10 under symbols chosen on MNIST, 1,000 labels"] = colour
-    return compared(
-        gains,
-        MORE,
+    words = (
         f"Test accuracy over M2: {told(gains, 2, 'points')}. Over the network without unlabeled "
-        f"rows: {told(alone, 2, 'points')}.",
+        f"rows: {told(alone, 2, 'points')}."
     )
+    # Not judged: that so few epochs are best under the exact sum was seen on labels of CIFAR-10.
+    if (exact := _gain(sides, "cifar10", EXACT)) is not None:
+        of = told({"over M2": exact}, 2, "points")
+        words += f" With the exact sum over y in place of its estimate, on CIFAR-10 {of}."
+    return compared(gains, MORE, words)

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,28 @@ def sides_in(results: Path, quick: bool) -> Sides:
         if here:
             found[side.data, side.model] = sorted(here, key=lambda run: run.asked.seed)
     return found
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What the figure shows of a run: test accuracy in percent, beside the paper's if it has
+    one."""
+
+    data: str
+    model: str
+    labels: int
+    seed: int
+    accuracy: float
+    printed: float | None
+
+
+def bars(rows: Sequence[ResultRow]) -> list[Bar]:
+    """Every run of the rows, which have each seed from 0 on."""
+    return [
+        Bar(row.dataset, row.model, row.n_labeled, seed, accuracy, row.paper)
+        for row in rows
+        for seed, accuracy in enumerate(row.accuracies)
+    ]
 
 
 def tabulate(results: Sides) -> Collected:
