@@ -59,7 +59,9 @@ def test_figures_are_linked_where_they_lie(tmp_path: Path, quick: bool) -> None:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
     text = page([module.Judged(claim, Finding(HOLDS, "so")) for claim in CLAIMS], measured)
-    assert "11 holds." in text and text.count("![") == 8, "C4 to C9 lack four, C11 one of two"
+    assert "11 holds." in text and text.count("![") == 8, (
+        "C5, C6, C9 and one of two for C11 are not there"
+    )
     assert all(f"](../{path})" in text for path in paths)
 
 
