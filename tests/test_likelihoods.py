@@ -63,6 +63,19 @@ def test_eq_1_gaussian_keeps_its_constants(sigma: float) -> None:
     torch.testing.assert_close(expected, by_hand)
 
 
+def test_the_mean_of_section_4_3_is_rectified_and_learns_nothing_below_0() -> None:
+    """log p is that of a linear output where the output is above 0; below, x > 0 pulls nothing."""
+    output = torch.tensor([[0.5, 2.0, -1.0]], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([[0.25, 1.0, 0.75]], dtype=torch.float64)
+    literal, linear = (FixedGaussian(0.5, relu).double()(output) for relu in (True, False))
+    assert literal.mean.tolist() == [[0.5, 2.0, 0.0]]
+    assert linear.mean.tolist() == [[0.5, 2.0, -1.0]]
+    expected = Normal(torch.tensor([[0.5, 2.0, 0.0]], dtype=torch.float64), 0.5).log_prob(x)
+    torch.testing.assert_close(literal.log_prob(x), expected.sum(1))
+    (gradient,) = torch.autograd.grad(literal.log_prob(x).sum(), output)
+    torch.testing.assert_close(gradient, torch.tensor([[-1.0, -4.0, 0.0]], dtype=torch.float64))
+
+
 def test_bernoulli_is_the_binary_cross_entropy_of_grey_pixels() -> None:
     """sum_i x log lambda + (1 - x) log(1 - lambda), from logits, negative."""
     logits, x = 4 * some_images(3, (1, 4, 4)) - 2, some_images(3, (1, 4, 4), seed=9)

@@ -3,7 +3,7 @@
 from semivae.errors import InputError
 from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
-from semivae.models.specs import Bernoulli, Binarized
+from semivae.models.specs import Bernoulli, Binarized, Gaussian
 from semivae.objective_specs import OptimizedELBO, OptimizedELBOLiteral, Survey3J
 from semivae.predictor import TrainingSet
 from semivae.probing import check_probe
@@ -62,4 +62,9 @@ def _check_table(data: TrainingSet, recipe: Recipe) -> None:
         raise InputError(
             "the data are a table, whose columns are standardized, and a Bernoulli likelihood is "
             "of pixels from 0 to 1: use --set likelihood=learned-gaussian"
+        )
+    if isinstance(recipe.likelihood, Gaussian) and recipe.likelihood.relu:
+        raise InputError(
+            "the data are a table, whose columns are standardized and half of whose values are "
+            "below 0: leave out likelihood.relu, a mean that never is"
         )

@@ -28,7 +28,7 @@ class Training:
     `clip_norm` bounds the gradient's norm (0: no bound); the weights kept are the mean of those
     after each step of the last `average` of training (a fraction; 0: the last weights).
     `corruption` is the standard deviation of the noise on what q reads while this stage trains
-    (see `Streams`), in units of the scaled x; 0: none. All that is logged by step is under it,
+    (see `Noise.seen`), in units of the scaled x; 0: none. All that is logged by step is under it,
     probes and predictions read x as it is.
     `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
     the trained model's q(y|x) of images; losses and the heads stay in float32.

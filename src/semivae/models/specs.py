@@ -54,12 +54,13 @@ class Binarized(LikelihoodSpec):
 
 @dataclass(frozen=True)
 class Gaussian(LikelihoodSpec):
-    """Gaussian with a fixed sigma."""
+    """Gaussian with a fixed sigma; `relu`: its mean is rectified (section 4.3, literally)."""
 
     sigma: float = 0.5
+    relu: bool = False
 
     def build(self) -> Likelihood:
-        return FixedGaussian(self.sigma)
+        return FixedGaussian(self.sigma, self.relu)
 
 
 @dataclass(frozen=True)
