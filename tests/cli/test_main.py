@@ -180,10 +180,10 @@ def test_the_study_of_gradient_estimators_is_printed_and_written(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The quick one on digits, with fewer draws; the second time it is read from its files."""
-    study = replace(estimators.studies(1, True, None)[0], epochs=1, rows=8, draws=2)
+    study = replace(estimators.studies(1, True)[0], epochs=1, rows=8, draws=2)
     monkeypatch.setattr(
         "semivae.paper.gradient_estimators.studies",
-        lambda seeds, quick, data_dir: [replace(study, seed=seed) for seed in range(seeds)],
+        lambda seeds, quick: [replace(study, seed=seed) for seed in range(seeds)],
     )
     command = ("reproduce", "gradient-estimators", "--quick", "--seeds", "2", "--out", "here")
     ended = cli(*command)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from semivae.bounds import labeled_elbos
-from semivae.data.sources import MNIST, is_here
+from semivae.errors import InputError
 from semivae.labels import Enumerated, Pruned, Relaxed, Sampled, StraightThrough
 from semivae.models.networks import MLP
 from semivae.models.specs import Factorized, Gaussian, M2Spec
@@ -122,7 +122,7 @@ def test_the_gradient_is_that_of_training(point: Point) -> None:
 
 
 def test_a_measurement_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both moments, every estimator, both parts; then read from its file, unless it is another."""
+    """Both moments, every estimator, both parts; then read from its file, which is kept."""
     steps: list[tuple[int, int]] = []
     rows = estimators.measured(SMALL, tmp_path, None, lambda *at: steps.append(at))
     total = 2 * len(ESTIMATORS) * SMALL.draws
@@ -145,26 +145,14 @@ def test_a_measurement_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(estimators, "_take", refuse)
     assert estimators.measured(SMALL, tmp_path, None, refuse) == rows
-    with pytest.raises(AssertionError, match="measured again"):
+    with pytest.raises(InputError, match="seed-1.json is of another study: move it"):
         estimators.measured(replace(SMALL, draws=4), tmp_path, None, refuse)
+    assert json.loads((tmp_path / "seed-1.json").read_text()) == stored
 
 
-def test_the_data_are_mnist_if_its_files_are_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is downloaded for it; a quick look takes digits."""
-    monkeypatch.delenv("SEMIVAE_DATA", raising=False)
-    monkeypatch.setattr("semivae.data.sources.pooch.os_cache", lambda _: tmp_path / "cache")
-    assert [study.data for study in studies(2, False, tmp_path)] == ["digits"] * 2
-    folder = tmp_path / MNIST.folder
-    folder.mkdir(parents=True)
-    for name in MNIST.files[:-1]:
-        (folder / name).touch()
-    assert not is_here(MNIST, tmp_path)
-    (folder / f"{MNIST.files[-1]}.gz").touch()
-    assert is_here(MNIST, tmp_path)
-    assert [(s.data, s.seed) for s in studies(2, False, tmp_path)] == [("mnist", 0), ("mnist", 1)]
-    assert studies(1, True, tmp_path)[0].data == "digits"
+def test_the_data_are_mnist_and_digits_for_a_quick_look() -> None:
+    assert [(s.data, s.seed) for s in studies(2, quick=False)] == [("mnist", 0), ("mnist", 1)]
+    assert studies(1, quick=True)[0].data == "digits"
 
 
 def a_row(seed: int = 0, **changed: object) -> Measured:

@@ -113,7 +113,7 @@ def gradient_estimators(wish: Wish) -> dict[str, object]:
 
     folder = wish.out / wish.named("gradient-estimators")
     folder.mkdir(parents=True, exist_ok=True)
-    plan = estimators.studies(wish.seeds, wish.quick, wish.data_dir)
+    plan = estimators.studies(wish.seeds, wish.quick)
     rows: list[estimators.Measured] = []
     with display() as shown:
         for study in plan:

@@ -43,11 +43,6 @@ class Source:
         return tuple(name for download in self.downloads for name in download.provides)
 
 
-def is_here(source: Source, data_dir: Path | None = None) -> bool:
-    """Whether a place has every file of the source, so that nothing would be downloaded."""
-    return any(len(_find(source, place)) == len(source.files) for place in _places(data_dir))
-
-
 def locate(source: Source, data_dir: Path | None = None) -> dict[str, Path]:
     """Where each file of the source lies: all in the first place that has every one of them.
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae import runs
-from semivae.data.sources import MNIST, is_here
+from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks, train
 from semivae.label_draws import LabelRule
@@ -88,11 +88,10 @@ class Measured:
     cosine: float
 
 
-def studies(seeds: int, quick: bool, data_dir: Path | None) -> list[Study]:
-    """MNIST if its files are here, else (and for a quick look) digits; one study per seed."""
-    if quick or not is_here(MNIST, data_dir):
-        draws = 40 if quick else 400
-        first = Study("digits", labels=50, epochs=10, rows=64, draws=draws, seed=0)
+def studies(seeds: int, quick: bool) -> list[Study]:
+    """MNIST, and for a quick look digits; one study per seed."""
+    if quick:
+        first = Study("digits", labels=50, epochs=10, rows=64, draws=40, seed=0)
     else:
         first = Study("mnist", labels=1000, epochs=1, rows=128, draws=100, seed=0)
     return [replace(first, seed=seed) for seed in range(seeds)]
@@ -103,10 +102,14 @@ def measured(
 ) -> list[Measured]:
     """The study's measurements: from its file under `results` if it is there, else taken.
 
-    `on_step` receives the gradients of estimators taken and to be taken.
+    `on_step` receives the gradients of estimators taken and to be taken. Raises InputError where
+    the file is of another study.
     """
     path = results / f"seed-{study.seed}.json"
-    if path.exists() and (found := json.loads(path.read_text()))["study"] == asdict(study):
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found["study"] != asdict(study):
+            raise InputError(f"{path} is of another study: move it out of the folder")
         return [Measured(**row) for row in found["measured"]]
     commit, started = runs.commit(), time.monotonic()
     rows = list(_take(study, data_dir, on_step))
