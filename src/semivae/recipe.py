@@ -58,10 +58,10 @@ class Recipe:
         return self.family.spec(self.network, self.likelihood)
 
     @property
-    def epochs(self) -> int:
-        """Passes over the rows in all stages."""
+    def epochs(self) -> tuple[int, ...]:
+        """Passes over the rows in each stage."""
         stages = (self.pretraining, self.training, self.refining)
-        return sum(stage.epochs for stage in stages if stage)
+        return tuple(stage.epochs for stage in stages if stage)
 
 
 class DataFacts(NamedTuple):

@@ -38,7 +38,8 @@ class RunReport:
     train_seconds: float
     examples_per_second: float
     """Unlabeled rows per second."""
-    epochs: int
+    epochs: tuple[int, ...]
+    """Passes over the rows in each stage."""
     parameters: int
     test: ClassificationReport | None
     """None if no test set was given: the page says so."""

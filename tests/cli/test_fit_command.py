@@ -93,6 +93,15 @@ def test_options_reach_the_recipe(cli: Cli) -> None:
     assert recipe["labels"] == {"kind": "relaxed", "tau": 0.4}
 
 
+def test_every_stage_of_a_recipe_is_told(cli: Cli) -> None:
+    stages = ("--recipe", "m1m2-refined", "--set", "pretraining.epochs=20")
+    ended = cli(*QUICK, *stages, "--set", "refining.epochs=1", "--out", "a")
+    assert "m1m2-refined, objective optimized_elbo, 20 + 1 + 1 epochs; into a" in ended.err
+    assert ", 20 + 1 + 1 epochs, " in ended.out
+    lines = Path("a/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 23))
+
+
 def test_the_report_has_every_diagnostic_and_the_probe_if_asked(cli: Cli) -> None:
     plain = cli(*QUICK, "--out", "plain", "--json").json
     probed = cli(*QUICK, "--set", "probe=200", "--out", "probed")

@@ -145,7 +145,7 @@ def test_a_measurement_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(estimators, "_take", refuse)
     assert estimators.measured(SMALL, tmp_path, None, refuse) == rows
-    with pytest.raises(InputError, match="seed-1.json is of another study: move it"):
+    with pytest.raises(InputError, match=r"seed-1\.json is of another study: move it"):
         estimators.measured(replace(SMALL, draws=4), tmp_path, None, refuse)
     assert json.loads((tmp_path / "seed-1.json").read_text()) == stored
 

@@ -245,6 +245,6 @@ def _hooks(prepared: "Prepared") -> Iterator[tuple["Hooks", "Hooks"]]:
     rows = facts.n_unlabeled or facts.n_labeled
     with display() as shown:
         yield (
-            shown.training("training", recipe.epochs, rows),
+            shown.training("training", sum(recipe.epochs), rows),
             shown.training("labels alone", recipe.baseline.epochs, facts.n_labeled),
         )

@@ -44,7 +44,7 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
         labels_per_class=np.bincount(data.y[data.y >= 0], minlength=facts.classes).tolist(),
         train_seconds=trained.train_seconds,
         examples_per_second=trained.examples_per_second,
-        epochs=trained.recipe.training.epochs,
+        epochs=trained.recipe.epochs,
         parameters=sum(weights.numel() for weights in trained.predictor.model.parameters()),
         test=finished.test,
         supervised_only_accuracy=finished.supervised_only_accuracy,

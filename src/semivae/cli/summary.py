@@ -4,8 +4,14 @@ from pathlib import Path
 
 from semivae import rundir
 from semivae.pages import duration, percent
+from semivae.recipe import Recipe
 from semivae.request import Prepared
 from semivae.runs import Finished
+
+
+def passes(recipe: Recipe) -> str:
+    """The epochs of each stage: "30 + 12" for an M1 and the M2 on its codes."""
+    return " + ".join(f"{epochs:,}" for epochs in recipe.epochs)
 
 
 def intention(prepared: Prepared, folder: Path) -> str:
@@ -14,7 +20,7 @@ def intention(prepared: Prepared, folder: Path) -> str:
     return (
         f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
         f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
-        f"{rundir.objective_name(prepared.recipe)}, {prepared.recipe.training.epochs:,} epochs; "
+        f"{rundir.objective_name(prepared.recipe)}, {passes(prepared.recipe)} epochs; "
         f"into {folder}"
     )
 
@@ -46,7 +52,7 @@ def reached(finished: Finished, report: Path) -> str:
         ("unlabeled rows", f"{facts.n_unlabeled:,}"),
         (
             "training",
-            f"{duration(trained.train_seconds)}, {trained.recipe.training.epochs:,} epochs, "
+            f"{duration(trained.train_seconds)}, {passes(trained.recipe)} epochs, "
             f"{trained.examples_per_second:,.0f} unlabeled rows per second"
             + (
                 f"; the probe took {duration(trained.probe_seconds)} more"
