@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from semivae import rundir, runs
+from semivae.bounds import log_evidence
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
 from semivae.errors import InputError
-from semivae.evaluation import nll
+from semivae.evaluation import accuracy, brier, expected_calibration_error, nll
 from semivae.fitting import Hooks, Trained, train
 from semivae.information import entropy
 from semivae.models.m2 import M2
-from semivae.probing import probe_of, probe_rows
+from semivae.noise import Noise
+from semivae.probing import SAMPLES, probe_of, probe_rows
 from semivae.request import Request, prepare
 from semivae.training import EpochLog, Snapshot
 
@@ -46,7 +48,13 @@ LOGGED = {
     "active_units",
     "accuracy",
     "nll",
+    "brier",
+    "ece",
+    "generative_accuracy",
+    "log_p_x",
+    "log_p_xy",
 }
+OF_LABELS = {"accuracy", "nll", "brier", "ece", "generative_accuracy", "log_p_xy"}
 
 
 # Which rows
@@ -112,17 +120,29 @@ def measured(y: np.ndarray) -> dict[str, float]:
         assert values["classifier_entropy"] == pytest.approx(float(h.mean()), abs=1e-6)
         known = batches.x_at(probe.rows.labeled, torch.device("cpu"))
         probs = model.predict_proba(known).numpy()
-    assert values["nll"] == pytest.approx(nll(probs, y[probe.rows.labeled]), abs=1e-5)
+        found = [
+            log_evidence(model, model.encode(of, noise), noise, model.latent_size, SAMPLES)
+            for of in (rows[: len(known)], known)
+            for noise in [Noise(0, 0, (("evidence", len(known)),), torch.device("cpu"))]
+        ]
+    of_label = y[probe.rows.labeled]
+    assert values["nll"] == pytest.approx(nll(probs, of_label), abs=1e-5)
+    assert values["brier"] == pytest.approx(brier(probs, of_label), abs=1e-5)
+    assert values["ece"] == pytest.approx(expected_calibration_error(probs, of_label), abs=1e-5)
+    assert values["log_p_x"] == pytest.approx(float(found[0].logsumexp(1).mean()), abs=1e-3)
+    at_label = found[1][range(len(of_label)), of_label]
+    assert values["log_p_xy"] == pytest.approx(float(at_label.mean()), abs=1e-3)
+    assert values["generative_accuracy"] == accuracy(found[1].softmax(1).numpy(), of_label)
     return values
 
 
-def test_labels_are_read_where_they_are_known_and_only_for_accuracy_and_nll() -> None:
+def test_labels_are_read_where_they_are_known_and_only_for_what_says_so() -> None:
     y = np.where(np.arange(600) % 3 == 0, np.arange(600) % 10, -1)
     first = measured(y)
     other = measured(np.where(y >= 0, (y + 1) % 10, -1))
     changed = {name for name in first if first[name] != other[name]}
-    assert changed <= {"accuracy", "nll"}
-    assert "nll" in changed
+    assert changed <= OF_LABELS
+    assert {"nll", "brier", "log_p_xy"} <= changed
     assert set(first) == LOGGED
 
 

@@ -15,14 +15,16 @@ from torch import Tensor
 
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.diagnostics.encodings import active_units, encode_set
+from semivae.diagnostics.evidence import evidence
 from semivae.diagnostics.posterior import inference_gap, label_information
 from semivae.diagnostics.surgery import surgery
 from semivae.errors import InputError
-from semivae.evaluation import accuracy, nll
+from semivae.evaluation import accuracy, brier, expected_calibration_error, nll
 from semivae.models.evaluating import EvaluatedModel
 from semivae.noise import key
 
 PAIRS = 2560  # (row, class) pairs decoded at a time
+SAMPLES = 2  # of z for log p(x): a loose bound, as loose after every epoch
 
 
 class ProbeRows(NamedTuple):
@@ -63,7 +65,8 @@ def check_probe(y: Int[np.ndarray, " N"], size: int, classes: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """The rows of a probe, ready to be looked at; calling it costs one decoded pair per class."""
+    """The rows of a probe, ready to be looked at; calling it costs one decoded pair per row and
+    class, and four per labeled row and class more."""
 
     rows: ProbeRows
     batches: SemiSupervisedBatches
@@ -73,8 +76,9 @@ class Probe:
         """Every measure by name, in nats unless it is an accuracy or a count; in float32.
 
         On unlabeled rows: the parts of `LabelInformation`, `inference_gap` and `model_entropy` (at
-        one z per row), what `surgery` says of z, `active_units`. On labeled rows: `accuracy` and
-        `nll` of q(y|x).
+        one z per row), what `surgery` says of z, `active_units`, and on as many of them as there
+        are labeled ones `log_p_x`. On labeled rows: `accuracy`, `nll`, `brier` and `ece` of
+        q(y|x), `log_p_xy` and the `generative_accuracy`.
         """
         prior = model.p_y().logits.detach()
         encodings = encode_set(model, self._chunks(self.rows.unlabeled, prior.device))
@@ -84,6 +88,11 @@ class Probe:
         known = encode_set(model, self._chunks(self.rows.labeled, prior.device))
         probs = known.log_q.double().softmax(1).cpu().numpy()
         y = self.batches.y[self.rows.labeled]
+        some = self.rows.unlabeled[: len(y)]
+        unknown, told = (
+            evidence(model, list(self._chunks(rows, prior.device)), SAMPLES, self.seed)
+            for rows in (some, self.rows.labeled)
+        )
         return {
             **label._asdict(),
             "model_entropy": gap.model_entropy,
@@ -95,6 +104,11 @@ class Probe:
             "active_units": float(active_units(encodings.posterior_mean).active),
             "accuracy": accuracy(probs, y),
             "nll": nll(probs, y),
+            "brier": brier(probs, y),
+            "ece": expected_calibration_error(probs, y),
+            "generative_accuracy": accuracy(told.class_probs.double().cpu().numpy(), y),
+            "log_p_x": unknown.mean,
+            "log_p_xy": float(told.log_p_xy(torch.from_numpy(y).to(prior.device)).mean()),
         }
 
     def _chunks(self, rows: Int[np.ndarray, " M"], device: torch.device) -> Iterator[Tensor]:
