@@ -294,8 +294,9 @@ def test_eq_15_beyond_beta_1_every_class_is_a_local_maximum(vertex: int) -> None
 
 @pytest.mark.parametrize("build", FAMILIES)
 def test_bounds_are_in_order(build: type[Model]) -> None:
-    """V3: U <= LSE_k E_L <= IW_1 <= IW_5 <= IW_50 <= log p(x), each within 4 standard errors."""
-    rows, samples = 3000, (1, 5, 50)
+    """V3: U <= LSE_k E_L <= IW_1 <= IW_5 <= IW_50 <= IW_500 <= log p(x), each within 4 standard
+    errors."""
+    rows, samples = 3000, (1, 5, 50, 500)
     model, one = build(log_prior=PRIOR), some_x(1)
     x = one.expand(rows, -1)
     noise = noise_of(unlabeled=rows)
@@ -312,7 +313,7 @@ def test_bounds_are_in_order(build: type[Model]) -> None:
     chain = torch.stack([unlabeled, elbo, *means, evidence])
     slack = torch.stack([torch.zeros(()), *errors, torch.zeros(())]).double()
     assert chain[0] < chain[1]
-    for i in range(1, 5):
+    for i in range(1, 6):
         assert chain[i] <= chain[i + 1] + 4 * math.hypot(slack[i - 1], slack[i])
     assert (
         means[2] > means[0] + 4 * errors[0] and evidence - elbo > 5 * (evidence - means[2]).abs()
