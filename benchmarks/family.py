@@ -25,6 +25,7 @@ import torch
 from benchmarks.choose import Run, Settings, scored
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
+from benchmarks.family_trials import trials as trials_in
 from semivae import rundir
 from semivae.fitting import Hooks, train
 from semivae.paper.results import load_results
@@ -152,7 +153,7 @@ def main() -> None:
         for seed in range(options.seeds):
             for row in wanted:
                 run(row, seed, options.data_dir)
-    write(told(RESULTS), RESULTS)
+    write(told(RESULTS), trials_in(LOG.parent), RESULTS)
 
 
 if __name__ == "__main__":

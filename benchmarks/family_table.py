@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.family_rows import Row
+from benchmarks.family_trials import Trial, section
 from semivae.files import write_bytes, write_text
 from semivae.paper.experiments import select, table, to_csv
 from semivae.paper.results import RunResult, epochs_text, symbols_of, symbols_text
@@ -42,7 +43,7 @@ HEADER = (
 )  # fmt: skip
 
 
-def markdown(told: Sequence[Told]) -> str:
+def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
     """The page, ending in a newline."""
     every = [result for row in told for result in (*row.results, *row.alone)]
     commits = ", ".join(sorted({f"{result.commit}" for result in every}))
@@ -61,7 +62,7 @@ def markdown(told: Sequence[Told]) -> str:
         "- supervised only: the same network, initial weights, labels and noise on x, without "
         "unlabeled rows; 1,500 steps, not tuned\n"
         "- sum over y: as the symbols say, exact (enumerated) or its unbiased estimate (pruned)\n"
-        f"- threads: {threads}; beside other work\n- commits: {commits}\n"
+        f"- threads: {threads}; beside other work\n- commits: {commits}\n\n{section(tried)}"
     )
 
 
@@ -130,12 +131,12 @@ def _curve(told: Told, result: RunResult) -> Iterator[Reading]:
             )
 
 
-def write(told: Sequence[Told], folder: Path) -> None:
+def write(told: Sequence[Told], tried: Sequence[Trial], folder: Path) -> None:
     """Page, data and figure, if there is a result."""
     if not told:
         return
     curves = readings(told)
-    write_text(folder / f"{NAME}.md", markdown(told))
+    write_text(folder / f"{NAME}.md", markdown(told, tried))
     write_text(folder / f"{NAME}.csv", to_csv(curves))
     title = "Validation accuracy by epoch, MNIST, perceptrons"
     write_bytes(folder / f"{NAME}.png", to_png(panels(curves, title, "epoch")))

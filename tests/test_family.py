@@ -12,6 +12,7 @@ from benchmarks import family
 from benchmarks.choose import SPLIT
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, markdown, readings, symbols, verdict, write
+from benchmarks.family_trials import section, trials
 
 from semivae.config import to_plain
 from semivae.data.datasets import load
@@ -88,7 +89,12 @@ def log(path: Path, row: Row, accuracies: list[float], **change: Any) -> None:
     lines = []
     for settings, reached in zip(row.grid, accuracies, strict=False):
         asked = replace(row.trial(settings), **change)
-        record = {"settings": settings, "request": asdict(asked), "validation_accuracy": reached}
+        record = {
+            "row": row.name,
+            "settings": settings,
+            "request": asdict(asked),
+            "validation_accuracy": reached,
+        }
         lines.append(json.dumps(record) + "\n")
     with path.open("a") as file:
         file.writelines(lines)
@@ -152,7 +158,7 @@ def some() -> list[Told]:
 
 
 def test_a_row_says_target_verdict_and_curve() -> None:
-    page = markdown(some())
+    page = markdown(some(), [])
     assert (
         "| M1+M2 | Optimized-ELBO (3.6) | 100 | 97.5 | 96.67; 97.20 | 97.50 ± 0.50 | 2 "
         "| 71.50 ± 0.50 | reached | 51.0, 51.0, 61.0, 81.0 | 2,100 |"
@@ -183,10 +189,10 @@ def test_curves_begin_where_labels_are_learned(tmp_path: Path) -> None:
     assert len(found) == 2 * 2 * 4
     assert {reading.x for reading in found} == {3.0, 4.0, 5.0, 6.0}
     assert found[0].value == 50.0
-    write(some(), tmp_path)
+    write(some(), [], tmp_path)
     assert (tmp_path / "family.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "family.csv").read_text().splitlines()) == 1 + len(found)
-    assert (tmp_path / "family.md").read_text() == markdown(some())
+    assert (tmp_path / "family.md").read_text() == markdown(some(), [])
 
 
 def test_the_network_beside_a_row_learns_its_labels_under_its_noise(
@@ -236,3 +242,24 @@ def test_rows_are_told_as_far_as_they_were_run(
     assert [each.labels_used_to_choose for each in told] == [0, 2100]
     log(family.LOG, TARGET, [0.0])  # the last line of a trial counts: another is best now
     assert [each.row for each in family.told(tmp_path)] == [PUBLISHED]
+
+
+def test_what_was_tried_is_told_by_model_the_best_first(tmp_path: Path) -> None:
+    """By hand and by grid, with the settings that differ; a page without trials has no section."""
+    log(tmp_path / "family.jsonl", TARGET, [93.0, 95.5])
+    by_hand = {
+        "what": "SDGM, batch normalization", "labels": 100, "epochs": 16,
+        "settings": ["labels=pruned", "objective.beta=0"], "validation_accuracy": [80.0, 90.0],
+    }  # fmt: skip
+    (tmp_path / "family-tried.jsonl").write_text(json.dumps(by_hand) + "\n")
+    found = trials(tmp_path)
+    assert [trial.accuracy for trial in found] == [95.5, 93.0, 90.0]
+    text = section(found)
+    assert (
+        "| SDGM, batch normalization | 100 | the recipe's | objective.beta=0 | 16 | 90.00 |"
+        in text
+    )
+    assert "refining.corruption=0.3, refining.epochs=10 | 20 | 95.50 | grid |" in text
+    assert "| by hand |" in text and "labels=pruned" not in text
+    assert markdown(some(), found).endswith(text)
+    assert "What was tried" not in markdown(some(), [])
