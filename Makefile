@@ -45,14 +45,15 @@ test-full: lint types  ## every test, slow ones too, and the wheel
 	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory wheel-test
 
-reproduce: $(INSTALLED)  ## the paper's results table beside ours (hours; ARGS=--quick: minutes)
-	$(BIN)/semivae reproduce results-table --out benchmarks/results $(ARGS)
+reproduce: $(INSTALLED)  ## the paper beside ours: what has no result file is trained (hours; PIECES=results-table: that alone; ARGS=--quick)
+	$(BIN)/semivae reproduce $(or $(PIECES),all) --out benchmarks/results $(ARGS)
 
 bench: $(INSTALLED)  ## rows per second, ours beside a textbook loop, into benchmarks/results/speed.json
 	$(BIN)/python -m benchmarks.speed $(ARGS)
 
-soak: $(INSTALLED)  ## the long end-to-end checks: a quick reproduction, then the slow tests (killed and resumed runs)
-	$(BIN)/semivae reproduce results-table --quick
+soak: $(INSTALLED)  ## the long end-to-end checks: a quick reproduction of all, then the slow tests (killed and resumed runs)
+	@set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; trap 'exit 1' HUP INT TERM; \
+	$(BIN)/semivae reproduce all --quick --out "$$tmp"
 	$(BIN)/python -m pytest -m slow
 
 # Outside the tree, so that nothing but the wheel can answer an import; exit on the first failure, clean up after any.

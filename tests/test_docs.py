@@ -24,6 +24,11 @@ PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.m
 DOCUMENTED = (
     "bounds",
     "capacities",
+    "diagnostics.encodings",
+    "diagnostics.evidence",
+    "diagnostics.leakage",
+    "diagnostics.posterior",
+    "diagnostics.surgery",
     "distributions",
     "information",
     "labels",

@@ -236,9 +236,9 @@ def test_a_run_that_contradicts_itself_is_refused(change, message):
 def test_markdown_table_by_hand():
     lines = report.results_markdown(ROWS).splitlines()
     assert lines[0].startswith("| Data set | Model | Paper, % | Ours, % | Seeds |")
-    assert lines[1] == "| --- | --- |" + " ---: |" * 8 + " --- |"
+    assert lines[1] == "| --- | --- |" + " ---: |" * 9 + " --- |"
     assert lines[2] == (
-        r"| MNIST | M2 | 95.3 | 96.50 ± 0.50 | 2 | +1.20 | 1,000 | 50 | 12 | 2.5 | a \| b c |"
+        r"| MNIST | M2 | 95.3 | 96.50 ± 0.50 | 2 | +1.20 | – | 1,000 | 50 | 12 | 2.5 | a \| b c |"
     )
     assert lines[3].startswith("| MNIST | supervised only, same network | – | 90.00 | 1 | – |")
     assert lines[4].startswith("| CIFAR-10 | Optimized-ELBO | 42.2 | – | 0 | – | 4,000 | 0 |")
@@ -248,7 +248,7 @@ def test_markdown_table_by_hand():
 def test_results_page_has_rows_verdict_protocol_and_sources():
     said = text(table_page())
     for part in [
-        "MNIST M2 95.3 96.50 ± 0.50 2 +1.20 1,000 50 12 2.5",
+        "MNIST M2 95.3 96.50 ± 0.50 2 +1.20 – 1,000 50 12 2.5",
         "MNIST. Above the paper.",
         "Augmentation none",
         "semivae reproduce results-table",

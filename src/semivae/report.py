@@ -157,6 +157,7 @@ _COLUMNS = (
     "Ours, %",
     "Seeds",
     "Difference, points",
+    "Improvement over M2, points (paper)",
     "Labels",
     "Labels used to choose",
     "Epochs",
@@ -180,6 +181,7 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
         f"{row.mean - row.paper:+.2f}".replace("-", "−")
         if known and row.paper is not None
         else "–",
+        row.improvement,
         f"{row.n_labeled:,}",
         f"{row.n_labels_used_to_choose:,}",
         f"{row.epochs:,}",

@@ -80,6 +80,7 @@ def test_rows_hold_the_means_and_standard_errors_of_the_seeds() -> None:
     m2, optimized = row_of(table.rows, M2), row_of(table.rows, OPTIMIZED)
     assert (m2.dataset, m2.paper) == ("MNIST", 95.3)
     assert (optimized.dataset, optimized.paper) == ("MNIST", 97.8)
+    assert (m2.improvement, optimized.improvement) == ("–", "+2.50 ± 0.29 (+2.5)")
     assert m2.mean == pytest.approx(96.0)
     assert m2.standard_error == pytest.approx(1 / math.sqrt(3))
     assert optimized.mean == pytest.approx(98.5)

@@ -97,7 +97,10 @@ def tabulate(results: Sides) -> Collected:
             continue
         if M2 in here:
             rows.append(_supervised_row(title, data, here[M2]))
-        rows += [_row(title, data, model, runs) for model, runs in here.items()]
+        rows += [
+            replace(_row(title, data, model, runs), improvement=_improvement(data, model, here))
+            for model, runs in here.items()
+        ]
         words = verdict(data, here.get(M2, []), here.get(OPTIMIZED, []))
         if words:
             verdicts[title] = words + "".join(
@@ -212,6 +215,16 @@ def _row(title: str, data: str, model: str, runs: list[RunResult]) -> ResultRow:
         minutes_per_run=statistics.mean(run.summary["train_seconds"] for run in runs) / 60,
         note=_symbols(runs[0]),
     )
+
+
+def _improvement(data: str, model: str, here: Mapping[str, Sequence[RunResult]]) -> str:
+    """Of a row of Optimized-ELBO over that of M2 with the same rest; "–" for every other."""
+    rest = model.removeprefix(OPTIMIZED)
+    found = gain_over(here.get(M2 + rest, []), here[model]) if rest != model else None
+    if found is None:
+        return "–"
+    printed = "" if rest else f" ({PAPER[data, OPTIMIZED] - PAPER[data, M2]:+.1f})"
+    return f"{found.text(2)}{printed}".replace("-", "−")
 
 
 def _supervised_row(title: str, data: str, runs: list[RunResult]) -> ResultRow:

@@ -33,6 +33,8 @@ class ResultRow:
     epochs: int
     minutes_per_run: float
     note: str = ""
+    improvement: str = "–"
+    """Over M2 on the same seeds, in points, and what the paper prints of it."""
 
     @property
     def mean(self) -> float:
