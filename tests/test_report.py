@@ -241,7 +241,7 @@ def test_markdown_table_by_hand():
         r"| MNIST | M2 | 95.3 | 96.50 ± 0.50 | 2 | +1.20 | – | 1,000 | 50 | 12 | 2.5 | a \| b c |"
     )
     assert lines[3].startswith("| MNIST | supervised only, same network | – | 90.00 | 1 | – |")
-    assert lines[4].startswith("| CIFAR-10 | Optimized-ELBO | 42.2 | – | 0 | – | 4,000 | 0 |")
+    assert lines[4].startswith("| CIFAR-10 | Optimized-ELBO | 42.2 | – | 0 | – | – | 4,000 | 0 |")
     assert len(lines) == 5
 
 

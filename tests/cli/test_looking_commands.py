@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from running import Cli
 
+from semivae import rundir
 from semivae.cli.sample import grid
 from semivae.measures import MEANINGS
 from semivae.recipes import RECIPES
@@ -88,6 +89,23 @@ def test_a_sheet_of_every_class_has_a_row_each(cli: Cli, trained: Path) -> None:
         assert image.size == (2 * 72 + 8, 10 * 72 + 8)
 
 
+def test_rows_of_a_table_are_lines(cli: Cli) -> None:
+    fit = ("fit", "wine", "--labels", 9, "--epochs", 1, "--no-baseline", "--out", "wines")
+    assert cli(*fit).code == 0
+    refused = cli("sample", "wines", "--out", "a.png")
+    assert refused.code == 2
+    assert "wines is a model of tables, give a name that ends in .csv" in refused.err
+    ended = cli("sample", "wines", "-n", 2, "--seed", 3, "--out", "a.csv")
+    assert (ended.code, ended.out) == (0, "2 of each class: a.csv\n")
+    header, *drawn = [line.split(",") for line in Path("a.csv").read_text().splitlines()]
+    config, predictor = rundir.load(Path("wines"))
+    assert header == [*(f"x{d}" for d in range(13)), "class"]
+    assert [line[-1] for line in drawn] == [name for name in config.classes for _ in range(2)]
+    expected = predictor.sample(np.repeat(range(3), 2), 3)
+    np.testing.assert_allclose([[float(v) for v in line[:-1]] for line in drawn], expected)
+    assert abs(expected[:, 12]).max() > 100, "in the units of the table"
+
+
 def test_samples_depend_on_the_seed(cli: Cli, trained: Path) -> None:
     for name, seed in (("a.png", 0), ("b.png", 0), ("c.png", 1)):
         cli("sample", trained, "--class", 1, "--out", name, "--seed", seed)
@@ -109,7 +127,8 @@ def test_a_picture_is_overwritten_only_by_force(cli: Cli, trained: Path) -> None
     ("options", "expected"),
     [
         ("--class cat --out a.png", "--class cat: choose one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-        ("--out a.jpg", "--out a.jpg: give a name that ends in .png"),
+        ("--out a.jpg", "--out a.jpg: give a name that ends in .png, or .csv for a table"),
+        ("--out a.csv", "is a model of images, give a name that ends in .png"),
         ("--out nowhere/a.png", "--out nowhere/a.png: the folder nowhere cannot be written"),
         ("--out taken.png --force", "--out taken.png exists: it is a folder"),
         ("--class 1 -n 0 --out a.png", "'-n'"),

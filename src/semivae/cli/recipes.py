@@ -79,15 +79,20 @@ def reached(row: "Reached") -> str:
 
 
 def _call(plain: dict[str, object]) -> str:
-    """A value that was chosen by name, with its arguments, as one would write it.
+    """A value that was chosen by name, with its arguments but those that are off, as one would
+    write it.
 
-    >>> _call({"kind": "gaussian", "sigma": 0.3})
+    >>> _call({"kind": "gaussian", "sigma": 0.3, "relu": False})
     'gaussian(sigma=0.3)'
     """
     from semivae.config import REFERENCES
 
     hidden = ("kind", *REFERENCES)  # the variants of a term: `--json` shows them
-    shown = [f"{name}={_value(part)}" for name, part in plain.items() if name not in hidden]
+    shown = [
+        f"{name}={_value(part)}"
+        for name, part in plain.items()
+        if name not in hidden and part is not False
+    ]
     rest = ", ".join(shown)
     return f"{plain['kind']}({rest})" if rest else str(plain["kind"])
 

@@ -1,8 +1,11 @@
-"""`semivae sample`: images drawn from a trained model, class by class, as a PNG file."""
+"""`semivae sample`: images drawn from a trained model, class by class, as a PNG file; rows of a
+table as a CSV file."""
 
+import csv
 import io
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +26,11 @@ def sample(
     run: Run,
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE.png", show_default=False, help="The picture to write."),
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="What to write: a .png of images, a .csv of rows of a table.",
+        ),
     ],
     wanted: Annotated[
         str | None,
@@ -33,9 +40,9 @@ def sample(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=MOST, help="How many of each class.")] = 8,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Decides what is drawn.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the picture.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Draw images of a class into a PNG file.
+    """Draw images of a class into a PNG file, or rows of a table into a CSV file.
 
     The latent z comes from the prior at temperature 1.
     """
@@ -46,22 +53,29 @@ def sample(
     from semivae.files import write_bytes
 
     config, predictor = rundir.load(run)
-    if len(config.event) != 3:
-        raise InputError(f"{run} is a model of tables, and only images can be drawn as a picture")
+    of_images = len(config.event) == 3
+    if out.suffix.lower() != (suffix := ".png" if of_images else ".csv"):
+        kind = "images" if of_images else "tables"
+        raise InputError(
+            f"--out {out}: {run} is a model of {kind}, give a name that ends in {suffix}"
+        )
     chosen = range(len(config.classes)) if wanted is None else [_class(config.classes, wanted)]
-    x = predictor.sample(np.repeat(chosen, n), seed)
-    shift, scale = predictor.scaling.shift.numpy(), predictor.scaling.scale.numpy()
-    images = ((x - shift) / scale).clip(0, 1)
-    columns = n if wanted is None else math.ceil(math.sqrt(n))
-    write_bytes(out, png(grid(images, columns)))
+    y = np.repeat(chosen, n)
+    x = predictor.sample(y, seed)
+    if of_images:
+        shift, scale = predictor.scaling.shift.numpy(), predictor.scaling.scale.numpy()
+        columns = n if wanted is None else math.ceil(math.sqrt(n))
+        write_bytes(out, png(grid(((x - shift) / scale).clip(0, 1), columns)))
+    else:
+        write_bytes(out, lines(x, [config.classes[code] for code in y]).encode())
     names = "each class" if wanted is None else f"class {config.classes[chosen[0]]}"
     show(f"{n} of {names}: {out}")
 
 
 def _check_file(out: Path, force: bool) -> None:
-    """Raises InputError before any work if the picture cannot be written, or should not be."""
-    if out.suffix.lower() != ".png":
-        raise InputError(f"--out {out}: give a name that ends in .png")
+    """Raises InputError before any work if the file cannot be written, or should not be."""
+    if out.suffix.lower() not in (".png", ".csv"):
+        raise InputError(f"--out {out}: give a name that ends in .png, or .csv for a table")
     if out.exists() and not (force and out.is_file()):
         file = out.is_file()
         advice = "choose another name, or --force to overwrite it" if file else "it is a folder"
@@ -82,6 +96,15 @@ def _class(classes: tuple[str, ...], wanted: str) -> int:
         if name == wanted or (numbers and wanted.isdecimal() and int(name) == int(wanted)):
             return code
     raise InputError(f"--class {wanted}: choose one of {', '.join(classes)}")
+
+
+def lines(x: "np.ndarray", y: Sequence[str]) -> str:
+    """Rows x (M, D) as comma-separated values under x0, x1, ..., their class last."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*(f"x{d}" for d in range(x.shape[1])), "class"])
+    writer.writerows([*row, name] for row, name in zip(x.tolist(), y, strict=True))
+    return text.getvalue()
 
 
 def grid(images: "np.ndarray", columns: int) -> "np.ndarray":
