@@ -65,7 +65,7 @@ def a_run(recipe: Recipe) -> tuple[RunConfig, Predictor]:
     scaling = pixels(255.0) if x.ndim == 4 else standardize(x)
     model = new_model(DataFacts(x.shape[1:], 6, 34, 3), recipe, 4)
     settings = {"data": "digits", "labels": None, "settings": ["a=b"]}
-    config = RunConfig("auto", recipe, 4, CLASSES, x.shape[1:], settings)
+    config = RunConfig("auto", recipe, 4, CLASSES, x.shape[1:], scaling.to_json(), settings)
     return config, Predictor(model, scaling, CLASSES, x.shape[1:], recipe.training.bfloat16)
 
 
@@ -111,9 +111,16 @@ def test_a_saved_run_is_two_files_without_pickle(saved: Path) -> None:
     assert {"model.log_prior", "scaling.shift", "scaling.scale"} <= header.keys()
 
 
-def test_the_configuration_says_schema_recipe_classes_and_event(saved: Path) -> None:
+def test_the_configuration_says_schema_recipe_classes_event_and_preprocessing(saved: Path) -> None:
     plain = json.loads((saved / "config.json").read_text())
     assert plain["schema"] == rundir.SCHEMA == 2
+    x = some_x(TABLE)
+    assert plain["preprocessing"]["shift"] == pytest.approx(x.mean(0))
+    assert plain["preprocessing"]["scale"] == pytest.approx(x.std(0))
+    (saved / rundir.CONFIG).write_text(
+        json.dumps({name: part for name, part in plain.items() if name != "preprocessing"})
+    )
+    assert rundir.load(saved)[1].scaling.to_json() == plain["preprocessing"], "of the weights"
     assert plain["recipe_name"] == "auto"
     assert plain["classes"] == list(CLASSES)
     assert plain["event"] == [5]
@@ -241,7 +248,7 @@ def test_a_checkpoint_comes_back_with_adam_and_every_buffer(name: str, tmp_path:
     train(TrainingSet(x, y, CLASSES, scaling), recipe, 0, hooks)
     assert hooks.model is not None
     snapshot = hooks.snapshots[-1]
-    config = RunConfig("auto", recipe, 0, CLASSES, x.shape[1:], {})
+    config = RunConfig("auto", recipe, 0, CLASSES, x.shape[1:], scaling.to_json(), {})
     rundir.save_checkpoint(tmp_path, hooks.model, snapshot)
     model, again = rundir.load_checkpoint(tmp_path, config)
     assert same(model.state_dict(), hooks.model.state_dict())

@@ -147,6 +147,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
             self._seed(),
             predictor.classes,
             predictor.event,
+            predictor.scaling.to_json(),
             settings,
         )
         lines = [json.dumps(line) + "\n" for line in self.history_]

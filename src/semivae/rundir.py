@@ -33,7 +33,9 @@ METRICS, SPLIT, REPORT = "metrics.jsonl", "split.json", "report.html"
 class RunConfig:
     """What `config.json` holds: enough to rebuild the model, and to repeat the run.
 
-    `settings` are the values of the command that made the run (data, labels, ...), for the record.
+    For the record: `preprocessing`, the shift and scale of x, which is read as (x - shift) / scale
+    (loading takes those of the weights' file), and `settings`, the values of the command that made
+    the run (data, labels, ...).
     """
 
     recipe_name: str
@@ -41,6 +43,7 @@ class RunConfig:
     seed: int
     classes: tuple[str, ...]
     event: tuple[int, ...]
+    preprocessing: dict[str, Any]
     settings: dict[str, Any]
 
     def to_json(self) -> str:
@@ -51,6 +54,7 @@ class RunConfig:
             "seed": self.seed,
             "classes": list(self.classes),
             "event": list(self.event),
+            "preprocessing": self.preprocessing,
             "settings": self.settings,
             "recipe": to_plain(self.recipe),
         }
@@ -70,6 +74,7 @@ class RunConfig:
             plain["seed"],
             tuple(plain["classes"]),
             tuple(plain["event"]),
+            plain.get("preprocessing", {}),  # runs of before do not say it here
             plain["settings"],
         )
 

@@ -210,6 +210,7 @@ def _config(prepared: Prepared) -> rundir.RunConfig:
         prepared.request.seed,
         prepared.arrays.classes,
         prepared.arrays.x.shape[1:],
+        prepared.training_set.scaling.to_json(),
         asdict(prepared.request),
     )
 

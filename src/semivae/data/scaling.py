@@ -1,6 +1,6 @@
 """The affine map from x as given to x as the model sees it, fitted on training rows and stored."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ class Scaling(NamedTuple):
         # Large values (a time in seconds) are shifted before they lose digits to float32.
         wide = x.float() if x.dtype in (torch.uint8, torch.float16, torch.bfloat16) else x.double()
         return ((wide - self.shift.to(x.device)) / self.scale.to(x.device)).float()
+
+    def to_json(self) -> dict[str, Any]:
+        """Both parts as numbers, or lists of them for a table."""
+        return {name: part.tolist() for name, part in self._asdict().items()}
 
     def undo(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
         """Back to the units in which x was given."""

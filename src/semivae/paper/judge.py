@@ -36,8 +36,8 @@ def judge(arrays: Arrays, epochs: int, folder: Path, hooks: Hooks) -> Predictor:
     training = Training(epochs, Adam(1e-3), OneCycle(), bfloat16=False)
     recipe = replace(paper_m2(rows.facts), training=training, baseline=training)
     settings = {"data": arrays.name, "labels": len(rows.y)}
-    event = arrays.x.shape[1:]
-    config = rundir.RunConfig("paper-m2", recipe, SEED, arrays.classes, event, settings)
+    event, scaling = arrays.x.shape[1:], arrays.scaling.to_json()
+    config = rundir.RunConfig("paper-m2", recipe, SEED, arrays.classes, event, scaling, settings)
     # The configuration is written last: where it is, the weights are.
     if (folder / rundir.CONFIG).exists() and rundir.load_config(folder) == config:
         return rundir.load(folder)[1]
