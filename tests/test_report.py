@@ -156,6 +156,19 @@ def test_page_has_every_diagnostic_with_its_value_and_meaning():
     assert "Diagnostics of the finished" not in text(report.render_run_report(RUN))
 
 
+def test_diagnostics_that_are_taken_later_replace_those_of_the_page():
+    page = report.render_run_report(replace(RUN, diagnostics=GROUPS, diagnosed="On 450 rows."))
+    later = report.with_diagnostics(page, GROUPS[:1], "On all rows.")
+    assert "On all rows." in text(later) and "On 450 rows." not in text(later)
+    assert later.count("Diagnostics of the finished model") == 1
+    again = report.with_diagnostics(later, GROUPS, "On 450 rows.")
+    assert text(again) == text(page)
+    empty = report.with_diagnostics(report.render_run_report(RUN), GROUPS, "On 450 rows.")
+    assert text(empty) == text(page)
+    with pytest.raises(InputError, match="no place for diagnostics"):
+        report.with_diagnostics("<html></html>", GROUPS, "")
+
+
 def test_page_has_the_curves_of_a_probe_if_there_was_one():
     history = [{**record, "probe/inference_gap": 0.5} for record in RUN.history]
     page = report.render_run_report(replace(RUN, history=history))

@@ -150,6 +150,20 @@ def render_run_report(run: RunReport) -> str:
     return render("report.html.j2", context)
 
 
+def with_diagnostics(page: str, groups: Sequence[Group], diagnosed: str) -> str:
+    """The page of a run, `report.html`, with these diagnostics in place of those it has.
+
+    Raises `InputError` for a page that has no place for them.
+    """
+    begin, end = "<!-- diagnostics -->\n", "<!-- end of diagnostics -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise InputError("the page has no place for diagnostics: an older version wrote it")
+    context = {"groups": groups, "diagnosed": diagnosed}
+    return f"{before}{begin}{render('diagnostics.html.j2', context)}{end}{after}"
+
+
 _TEXT_COLUMNS = ("Data set", "Model", "Note")
 _COLUMNS = (
     *_TEXT_COLUMNS[:2],

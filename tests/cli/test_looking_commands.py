@@ -31,6 +31,28 @@ def test_evaluate_prints_every_measure(cli: Cli, trained: Path) -> None:
     assert "log p(x), rows: 30/30" in ended.err
 
 
+def test_an_evaluation_goes_into_the_report(cli: Cli, trained: Path) -> None:
+    """Unless it is less than what is there, or the page cannot be written."""
+    shutil.copytree(trained, "copy")
+    page = Path("copy/report.html")
+    page.write_text(
+        "<p>before</p><!-- diagnostics -->\nold<!-- end of diagnostics --><p>after</p>"
+    )
+    before = page.read_text()
+    cli("evaluate", "copy", "--samples", 2, "--rows", 100)
+    assert page.read_text() == before, "fewer samples than a run ends with"
+    ended = cli("evaluate", "copy", "--samples", 20, "--rows", 100)
+    assert "put into copy/report.html" in ended.err
+    text = page.read_text()
+    assert text.startswith("<p>before</p>") and text.endswith("<p>after</p>")
+    assert "old" not in text and "log p(x) with 20 importance samples." in text
+    assert all(f"<code>{name}</code>" in text for name in MEANINGS)
+    page.write_text("mine")
+    ended = cli("evaluate", "copy", "--samples", 20, "--rows", 100)
+    assert ended.code == 0 and "copy/report.html stays as it was" in ended.err
+    assert page.read_text() == "mine"
+
+
 def test_evaluate_as_json_depends_on_the_seed_alone(cli: Cli, trained: Path) -> None:
     options = ("evaluate", trained, "--samples", 2, "--rows", 20, "--json")
     first, again, other = cli(*options).json, cli(*options).json, cli(*options, "--seed", 1).json

@@ -58,6 +58,7 @@ def evaluate(
         raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
     effort = Effort(rows=rows, samples=samples)
     result = measure(run, arrays.name, predictor, arrays.x_test, arrays.y_test, effort, seed)
+    into_report(result)
     if as_json:
         show_json(plain(result))
     else:
@@ -86,6 +87,32 @@ def measure(
         found = assess(predictor, x, y, effort, seed, on_rows=count)
     assert found.classification is not None, "test rows have labels"
     return Evaluation(run, data, predictor.classes, found.classification, found)
+
+
+def into_report(result: Evaluation) -> None:
+    """Puts the diagnostics into the run's report, where they are at least as thorough as those
+    that a run ends with; says so, or why not."""
+    from semivae.assessment import QUICK
+    from semivae.files import write_text
+    from semivae.measures import groups
+    from semivae.report import with_diagnostics
+    from semivae.rundir import REPORT
+
+    page, found = result.run / REPORT, result.found
+    less = found.effort.rows < QUICK.rows or found.effort.samples < QUICK.samples
+    if less or not page.exists():
+        return
+    diagnosed = (
+        f"By semivae evaluate on {found.n:,} test rows, each group on so many of them as it says "
+        f"(seed {found.seed}); log p(x) with {found.effort.samples:,} importance samples."
+    )
+    try:
+        text = page.read_text(encoding="utf-8")
+        write_text(page, with_diagnostics(text, groups(found), diagnosed))
+    except (OSError, InputError) as error:
+        tell(f"{page} stays as it was: {error}")
+    else:
+        tell(f"put into {page}")
 
 
 def plain(result: Evaluation) -> dict[str, object]:

@@ -74,7 +74,7 @@ def diagnosed(finished: Finished, found: Assessment) -> str:
     return (
         f"On {found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
         f"log p(x) with {found.effort.samples} importance samples, a loose bound. The "
-        "command semivae evaluate takes more of both."
+        "command semivae evaluate takes more of both, and puts them here."
     )
 
 
