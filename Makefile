@@ -5,6 +5,7 @@
 #   PYTHON       the interpreter that creates .venv, 3.11 or newer (default: python3.11 if it runs, else python3)
 #   TORCH_INDEX  a package index to take PyTorch from (default: empty, the index pip is configured for). On Linux the
 #                default index may hold the CUDA build, several GB; name an index of CPU builds here to avoid that.
+#   PIECES       what `reproduce` makes again (default: all; `semivae reproduce --help` names them)
 #   ARGS         further options for the command behind `reproduce` and `bench`, as in `make reproduce ARGS=--quick`
 
 PYTHON ?= $(shell for p in python3.11 python3; do "$$p" -c "" 2>/dev/null && echo "$$p" && exit; done; echo python3)
@@ -32,7 +33,7 @@ endef
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo "Each installs what it needs into .venv. Variables: PYTHON, TORCH_INDEX, ARGS (explained at the top of Makefile)."
+	@echo "Each installs what it needs into .venv. Variables: PYTHON, TORCH_INDEX, PIECES, ARGS (explained at the top of Makefile)."
 
 demo: $(INSTALLED)  ## train on the embedded digits with 5 labels per class; the report lands in runs/demo
 	@rm -rf runs/demo

@@ -24,13 +24,17 @@ OWN = "the recipe's"
 
 
 class Trial(NamedTuple):
-    """A training on the labels of split 100, and its accuracy in percent on 2,000 others."""
+    """A training on the labels of split 100, and its accuracy in percent on 2,000 others.
+
+    Epochs are those that were trained and learned labels; of a grid's, those of the stage that
+    the row's epochs are of, its settings have the others.
+    """
 
     what: str
     labels: int
     objective: str
     settings: Sequence[str]
-    epochs: int
+    epochs: str
     accuracy: float
     by_hand: bool
 
@@ -46,13 +50,15 @@ def _read(log: Path) -> Iterator[Trial]:
     for line in log.read_text().splitlines() if log.exists() else []:
         record = json.loads(line)
         if "request" in record:
-            request, row = Request.from_json(record["request"]), names[record["row"]]
+            request, name = Request.from_json(record["request"]), record["row"]
+            model = names[name].model if name in names else request.recipe
+            last = dict(setting.split("=", 1) for setting in request.settings)
             yield Trial(
-                f"{row.model}, row {row.name}",
+                f"{model}, row {name}",
                 int(request.labels or 0),
                 request.objective or OWN,
-                request.settings,
-                int(request.epochs or 0),
+                [f"{key}={value}" for key, value in last.items()],
+                f"{request.epochs} of training",
                 record["validation_accuracy"],
                 by_hand=False,
             )
@@ -63,7 +69,7 @@ def _read(log: Path) -> Iterator[Trial]:
                 record["labels"],
                 record.get("objective", OWN),
                 record["settings"] + joint,
-                record["epochs"],
+                str(len(record["validation_accuracy"]) * record["validation_accuracy_every"]),
                 record["validation_accuracy"][-1],
                 by_hand=True,
             )
@@ -79,7 +85,7 @@ def section(found: Sequence[Trial]) -> str:
             f"{trial.labels:,}",
             trial.objective,
             ", ".join(each for each in trial.settings if not each.startswith(COMMON)) or "–",
-            str(trial.epochs),
+            trial.epochs,
             f"{trial.accuracy:.2f}",
             "by hand" if trial.by_hand else "grid",
         )
@@ -90,7 +96,8 @@ def section(found: Sequence[Trial]) -> str:
     )  # fmt: skip
     return (
         "## What was tried\n\nEach on the labels of split 100, scored on 2,000 further training "
-        "labels at its end; no run has that split. Those of a grid choose the settings of a row, "
-        "those by hand decided which grids there are, and nothing else. A target that is missed "
+        "labels at its end, or where it was stopped; no run has that split. Those of a grid "
+        "choose the settings of a row, those by hand decided which grids there are, and nothing "
+        "else. A target that is missed "
         f"was missed after these.\n\n{table(header, rows)}"
     )

@@ -14,7 +14,7 @@ from semivae.request import Request, prepare
         ("auto", ("network=paper-cnn",), "--set network=mlp"),
         ("auto", ("likelihood=bernoulli",), "of pixels from 0 to 1: use --set likelihood=learned"),
         ("kingma-m2", ("likelihood=binarized",), "whose columns are standardized"),
-        ("auto", ("likelihood=gaussian", "likelihood.relu=true"), "leave out likelihood.relu"),
+        ("auto", ("likelihood=rectified-gaussian",), "use --set likelihood=gaussian"),
     ],
 )
 def test_what_is_for_images_is_refused_for_a_table(

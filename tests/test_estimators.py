@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import validation
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from semivae import SemiVAEClassifier, runs
+from semivae import SemiVAEClassifier, rundir, runs
 from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
@@ -239,6 +239,9 @@ def test_save_and_load(tmp_path: Path, names: tuple[Any, ...]) -> None:
     assert loaded.recipe_ == clf.recipe_
     files = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert files == ["config.json", "metrics.jsonl", "model.safetensors"]
+    config, predictor = rundir.load(tmp_path / "run")
+    assert config.preprocessing == predictor.scaling.to_json()
+    assert len(config.preprocessing["shift"]) == 4
 
 
 def test_images_survive_save_and_load(tmp_path: Path) -> None:

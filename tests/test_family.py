@@ -250,16 +250,18 @@ def test_what_was_tried_is_told_by_model_the_best_first(tmp_path: Path) -> None:
     by_hand = {
         "what": "SDGM, batch normalization", "labels": 100, "epochs": 16,
         "settings": ["labels=pruned", "objective.beta=0"], "validation_accuracy": [80.0, 90.0],
+        "validation_accuracy_every": 4,
     }  # fmt: skip
     (tmp_path / "family-tried.jsonl").write_text(json.dumps(by_hand) + "\n")
     found = trials(tmp_path)
     assert [trial.accuracy for trial in found] == [95.5, 93.0, 90.0]
     text = section(found)
     assert (
-        "| SDGM, batch normalization | 100 | the recipe's | objective.beta=0 | 16 | 90.00 |"
-        in text
+        "| SDGM, batch normalization | 100 | the recipe's | objective.beta=0 | 8 | 90.00 |" in text
     )
-    assert "refining.corruption=0.3, refining.epochs=10 | 20 | 95.50 | grid |" in text
+    assert (
+        "| refining.epochs=10, refining.corruption=0.3 | 20 of training | 95.50 | grid |" in text
+    )
     assert "| by hand |" in text and "labels=pruned" not in text
     assert markdown(some(), found).endswith(text)
     assert "What was tried" not in markdown(some(), [])

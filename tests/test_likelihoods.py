@@ -17,6 +17,7 @@ from semivae.likelihoods import (
     LearnedGaussian,
     Likelihood,
 )
+from semivae.models.specs import Gaussian, Rectified
 from semivae.noise import Noise
 from tractable import CPU, F64, noise_of, some_images
 
@@ -67,7 +68,7 @@ def test_the_mean_of_section_4_3_is_rectified_and_learns_nothing_below_0() -> No
     """log p is that of a linear output where the output is above 0; below, x > 0 pulls nothing."""
     output = torch.tensor([[0.5, 2.0, -1.0]], dtype=torch.float64, requires_grad=True)
     x = torch.tensor([[0.25, 1.0, 0.75]], dtype=torch.float64)
-    literal, linear = (FixedGaussian(0.5, relu).double()(output) for relu in (True, False))
+    literal, linear = (of(0.5).build().double()(output) for of in (Rectified, Gaussian))
     assert literal.mean.tolist() == [[0.5, 2.0, 0.0]]
     assert linear.mean.tolist() == [[0.5, 2.0, -1.0]]
     expected = Normal(torch.tensor([[0.5, 2.0, 0.0]], dtype=torch.float64), 0.5).log_prob(x)

@@ -120,9 +120,10 @@ def measured(y: np.ndarray) -> dict[str, float]:
         assert values["classifier_entropy"] == pytest.approx(float(h.mean()), abs=1e-6)
         known = batches.x_at(probe.rows.labeled, torch.device("cpu"))
         probs = model.predict_proba(known).numpy()
+        places = np.linspace(0, len(rows) - 1, len(known)).round().astype(int)
         found = [
             log_evidence(model, model.encode(of, noise), noise, model.latent_size, SAMPLES)
-            for of in (rows[: len(known)], known)
+            for of in (rows[places], known)
             for noise in [Noise(0, 0, (("evidence", len(known)),), torch.device("cpu"))]
         ]
     of_label = y[probe.rows.labeled]

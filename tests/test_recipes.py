@@ -102,10 +102,10 @@ def test_m1m2_is_kingmas_in_two_stages() -> None:
     assert recipe.labels == Enumerated()
     assert recipe.likelihood == Binarized()
     assert recipe.pretraining is not None
-    assert recipe.epochs == recipe.training.epochs + recipe.pretraining.epochs
+    assert recipe.epochs == (recipe.pretraining.epochs, recipe.training.epochs)
     joint = build("m1m2-joint", MNIST)
     assert joint == dataclasses.replace(recipe, pretraining=None)
-    assert joint.epochs == joint.training.epochs
+    assert joint.epochs == (joint.training.epochs,)
 
 
 def test_the_auxiliary_models_are_as_published() -> None:

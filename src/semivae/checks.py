@@ -3,7 +3,7 @@
 from semivae.errors import InputError
 from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
-from semivae.models.specs import Bernoulli, Binarized, Gaussian
+from semivae.models.specs import Bernoulli, Binarized, Rectified
 from semivae.objective_specs import OptimizedELBO, OptimizedELBOLiteral, Survey3J
 from semivae.predictor import TrainingSet
 from semivae.probing import check_probe
@@ -63,8 +63,8 @@ def _check_table(data: TrainingSet, recipe: Recipe) -> None:
             "the data are a table, whose columns are standardized, and a Bernoulli likelihood is "
             "of pixels from 0 to 1: use --set likelihood=learned-gaussian"
         )
-    if isinstance(recipe.likelihood, Gaussian) and recipe.likelihood.relu:
+    if isinstance(recipe.likelihood, Rectified):
         raise InputError(
-            "the data are a table, whose columns are standardized and half of whose values are "
-            "below 0: leave out likelihood.relu, a mean that never is"
+            "the data are a table, whose columns are standardized, and the mean of a rectified "
+            "Gaussian is never below 0: use --set likelihood=gaussian"
         )

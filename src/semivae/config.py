@@ -36,6 +36,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "binarized": specs.Binarized,
         "gaussian": specs.Gaussian,
         "learned-gaussian": specs.LearnedSigma,
+        "rectified-gaussian": specs.Rectified,
     },
     "labels": {
         "enumerated": labels.Enumerated,

@@ -73,23 +73,28 @@ class FixedGaussian(Likelihood):
     """N(x; f(z, y), sigma^2) with a fixed sigma (section 2.1, Eq 1); output: the mean.
 
     sigma sets the balance of reconstruction against everything else: alpha, beta and gamma do not
-    carry over from one sigma to another. With `relu` the mean is max(output, 0), as section 4.3
-    prints it: for x in [0, 1] alone, and a pixel whose output is below 0 teaches the decoder
-    nothing.
+    carry over from one sigma to another.
     """
 
-    def __init__(self, sigma: float, relu: bool = False) -> None:
+    def __init__(self, sigma: float) -> None:
         super().__init__()
         if sigma < SMALLEST_SIGMA:
             raise ValueError(f"sigma={sigma} is below {SMALLEST_SIGMA}: pixels are 8-bit")
         self.register_buffer("sigma", torch.tensor(float(sigma)))
-        self.relu = relu
 
     def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
         mean = full_precision(output)
-        if self.relu:
-            mean = mean.relu()
         return SharedScaleGaussian(mean, self.get_buffer("sigma").to(mean.dtype))
+
+
+class RectifiedGaussian(FixedGaussian):
+    """N(x; max(f(z, y), 0), sigma^2): the ReLU that section 4.3 prints on the output.
+
+    For x in [0, 1] alone; a pixel whose output is below 0 teaches the decoder nothing.
+    """
+
+    def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
+        return super().forward(output.relu())
 
 
 class LearnedGaussian(Likelihood):

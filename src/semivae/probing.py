@@ -21,6 +21,7 @@ from semivae.diagnostics.surgery import surgery
 from semivae.errors import InputError
 from semivae.evaluation import accuracy, brier, expected_calibration_error, nll
 from semivae.models.evaluating import EvaluatedModel
+from semivae.models.m1m2 import M1M2, FrozenCodes
 from semivae.noise import key
 
 PAIRS = 2560  # (row, class) pairs decoded at a time
@@ -78,7 +79,8 @@ class Probe:
         On unlabeled rows: the parts of `LabelInformation`, `inference_gap` and `model_entropy` (at
         one z per row), what `surgery` says of z, `active_units`, and on as many of them as there
         are labeled ones `log_p_x`. On labeled rows: `accuracy`, `nll`, `brier` and `ece` of
-        q(y|x), `log_p_xy` and the `generative_accuracy`.
+        q(y|x), `log_p_xy` and the `generative_accuracy`. An M2 on the codes of a frozen M1 has
+        neither `log_p_x`, `log_p_xy` nor `generative_accuracy`.
         """
         prior = model.p_y().logits.detach()
         encodings = encode_set(model, self._chunks(self.rows.unlabeled, prior.device))
@@ -88,11 +90,6 @@ class Probe:
         known = encode_set(model, self._chunks(self.rows.labeled, prior.device))
         probs = known.log_q.double().softmax(1).cpu().numpy()
         y = self.batches.y[self.rows.labeled]
-        some = self.rows.unlabeled[: len(y)]
-        unknown, told = (
-            evidence(model, list(self._chunks(rows, prior.device)), SAMPLES, self.seed)
-            for rows in (some, self.rows.labeled)
-        )
         return {
             **label._asdict(),
             "model_entropy": gap.model_entropy,
@@ -106,9 +103,26 @@ class Probe:
             "nll": nll(probs, y),
             "brier": brier(probs, y),
             "ece": expected_calibration_error(probs, y),
-            "generative_accuracy": accuracy(told.class_probs.double().cpu().numpy(), y),
-            "log_p_x": unknown.mean,
-            "log_p_xy": float(told.log_p_xy(torch.from_numpy(y).to(prior.device)).mean()),
+            **self._densities(model),
+        }
+
+    def _densities(self, model: EvaluatedModel) -> dict[str, float]:
+        """What importance weights say; nothing of an M2 on the codes of a frozen M1, which
+        explains draws of z1 and not x."""
+        if isinstance(model, M1M2) and isinstance(model.m1, FrozenCodes):
+            return {}
+        device = model.p_y().logits.device
+        y, unlabeled = self.batches.y[self.rows.labeled], self.rows.unlabeled
+        # Evenly over the rows: those of one class may lie together.
+        places = np.linspace(0, len(unlabeled) - 1, min(len(y), len(unlabeled))).round()
+        some, known = (
+            evidence(model, list(self._chunks(rows, device)), SAMPLES, self.seed)
+            for rows in (unlabeled[places.astype(int)], self.rows.labeled)
+        )
+        return {
+            "generative_accuracy": accuracy(known.class_probs.double().cpu().numpy(), y),
+            "log_p_x": some.mean,
+            "log_p_xy": float(known.log_p_xy(torch.from_numpy(y).to(device)).mean()),
         }
 
     def _chunks(self, rows: Int[np.ndarray, " M"], device: torch.device) -> Iterator[Tensor]:

@@ -143,6 +143,9 @@ def test_data_without_a_test_set_have_no_accuracy(cli: Cli, tmp_path: Path) -> N
     assert settings["data"] == str(tmp_path / "mine.npz")
     report = Path("runs/mine-auto-0/report.html").read_text()
     assert "training rows, their labels unread" in report
+    assert "semivae evaluate takes" not in report, "it has nothing to evaluate on"
+    config, predictor = rundir.load(Path("runs/mine-auto-0"))
+    assert config.preprocessing == predictor.scaling.to_json() == {"shift": 0.0, "scale": 255.0}
     assert "<code>classifier_entropy</code>" in report
     assert "<code>accuracy_from_z</code>" not in report
     ended = cli("evaluate", "runs/mine-auto-0")

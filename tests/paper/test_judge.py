@@ -1,5 +1,6 @@
 """paper.judge: what it says of images whose answer is known, and that it is trained once."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -120,6 +121,12 @@ def test_it_learns_from_every_labeled_training_row_and_is_trained_once(
     np.testing.assert_array_equal(
         first.predict_proba(arrays.x[:9]), again.predict_proba(arrays.x[:9])
     )
+    config = tmp_path / "judge" / CONFIG
+    older = json.loads(config.read_text())
+    del older["preprocessing"]
+    config.write_text(json.dumps(older))
+    judge(some, 1, tmp_path / "judge", Hooks())
+    assert len(calls) == 1, "a file of before"
     judge(some, 2, tmp_path / "judge", Hooks())
     judge(arrays, 2, tmp_path / "judge", Hooks())
     assert len(calls) == 3, "another judge under the same name"

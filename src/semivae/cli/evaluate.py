@@ -42,7 +42,8 @@ def evaluate(
 ) -> None:
     """Measure a run on its test set.
 
-    Accuracy with its interval, confusion, importance-weighted log p(x), and every diagnostic.
+    Accuracy with its interval, confusion, importance-weighted log p(x), and every diagnostic,
+    which take the place of those in the run's report.html.
     """
     from semivae import rundir, runs
     from semivae.assessment import Effort

@@ -70,11 +70,13 @@ def diagnose(finished: Finished) -> Assessment:
 
 def diagnosed(finished: Finished, found: Assessment) -> str:
     """On which rows the diagnostics were taken, and how well."""
-    rows = "training rows, their labels unread" if finished.test is None else "test rows"
+    rows, more = "training rows, their labels unread", ""
+    if finished.test is not None:
+        rows = "test rows"
+        more = " The command semivae evaluate takes more of both, and puts them here."
     return (
         f"On {found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
-        f"log p(x) with {found.effort.samples} importance samples, a loose bound. The "
-        "command semivae evaluate takes more of both, and puts them here."
+        f"log p(x) with {found.effort.samples} importance samples, a loose bound.{more}"
     )
 
 

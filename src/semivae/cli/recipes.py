@@ -79,20 +79,15 @@ def reached(row: "Reached") -> str:
 
 
 def _call(plain: dict[str, object]) -> str:
-    """A value that was chosen by name, with its arguments but those that are off, as one would
-    write it.
+    """A value that was chosen by name, with its arguments, as one would write it.
 
-    >>> _call({"kind": "gaussian", "sigma": 0.3, "relu": False})
+    >>> _call({"kind": "gaussian", "sigma": 0.3})
     'gaussian(sigma=0.3)'
     """
     from semivae.config import REFERENCES
 
     hidden = ("kind", *REFERENCES)  # the variants of a term: `--json` shows them
-    shown = [
-        f"{name}={_value(part)}"
-        for name, part in plain.items()
-        if name not in hidden and part is not False
-    ]
+    shown = [f"{name}={_value(part)}" for name, part in plain.items() if name not in hidden]
     rest = ", ".join(shown)
     return f"{plain['kind']}({rest})" if rest else str(plain["kind"])
 

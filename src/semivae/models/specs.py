@@ -15,6 +15,7 @@ from semivae.likelihoods import (
     GreyBernoulli,
     LearnedGaussian,
     Likelihood,
+    RectifiedGaussian,
 )
 from semivae.models.adgm import ADGM
 from semivae.models.base import DeepGenerativeModel
@@ -54,13 +55,22 @@ class Binarized(LikelihoodSpec):
 
 @dataclass(frozen=True)
 class Gaussian(LikelihoodSpec):
-    """Gaussian with a fixed sigma; `relu`: its mean is rectified (section 4.3, literally)."""
+    """Gaussian with a fixed sigma."""
 
     sigma: float = 0.5
-    relu: bool = False
 
     def build(self) -> Likelihood:
-        return FixedGaussian(self.sigma, self.relu)
+        return FixedGaussian(self.sigma)
+
+
+@dataclass(frozen=True)
+class Rectified(LikelihoodSpec):
+    """Gaussian with a fixed sigma whose mean is rectified (section 4.3, literally)."""
+
+    sigma: float = 0.5
+
+    def build(self) -> Likelihood:
+        return RectifiedGaussian(self.sigma)
 
 
 @dataclass(frozen=True)

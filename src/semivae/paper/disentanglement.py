@@ -109,10 +109,11 @@ def read(run: Run, result: RunResult) -> Iterator[Reading]:
 
 
 # What says how much of the class is in z, and the unit of a difference: z drawn, as the decoder
-# gets it; its mean, as who uses codes has it; and the information itself, by the probe and exact.
+# gets it; its mean, as who uses codes has it; the information, by the probe and of the aggregate.
 IN_Z: Mapping[str, str] = {
     FROM_Z: "points", FROM_MEANS: "points", INFORMATION: "nats", LEAKAGE: "nats"
 }  # fmt: skip
+JUDGED = (FROM_Z, FROM_MEANS, INFORMATION)  # of the true label; the last has the classifier's y
 MEASURES = (*IN_Z, ACTIVE, TEST_ACCURACY)
 
 

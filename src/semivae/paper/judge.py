@@ -39,8 +39,10 @@ def judge(arrays: Arrays, epochs: int, folder: Path, hooks: Hooks) -> Predictor:
     event, scaling = arrays.x.shape[1:], arrays.scaling.to_json()
     config = rundir.RunConfig("paper-m2", recipe, SEED, arrays.classes, event, scaling, settings)
     # The configuration is written last: where it is, the weights are.
-    if (folder / rundir.CONFIG).exists() and rundir.load_config(folder) == config:
-        return rundir.load(folder)[1]
+    if (folder / rundir.CONFIG).exists():
+        there = rundir.load_config(folder)
+        if replace(there, preprocessing=scaling) == config:  # older files do not say it
+            return rundir.load(folder)[1]
     trained = train_supervised(rows, recipe, SEED, hooks).predictor
     folder.mkdir(parents=True, exist_ok=True)
     rundir.save(folder, config, trained)
