@@ -156,8 +156,11 @@ def test_c6_is_judged_without_cross_entropy_at_the_paper_s_epsilon() -> None:
     less = smoothed(SMOOTHING_ALONE, {x: 5.0 - (x > 0) for x in levels})
     assert smoothing_prevents_overconfidence(less).verdict == HOLDS
     found = smoothing_prevents_overconfidence(less + smoothed("epsilon", flat))
-    assert found.verdict == HOLDS, "the panel with cross-entropy is told and does not count"
-    assert "epsilon = 0.1: test confidence" in found.words
+    assert found.verdict == PARTLY, "with cross-entropy it changes nothing"
+    own = "At the paper's epsilon, 0.001, alone: epsilon: not shown, epsilon, alpha = 0: holds."
+    assert found.words.startswith(own) and "epsilon = 0.1: test confidence" in found.words
+    late = smoothed(SMOOTHING_ALONE, {x: 5.0 - (x > 0.01) for x in levels})
+    assert smoothing_prevents_overconfidence(late).verdict == PARTLY, "large ones alone"
     more = smoothed(SMOOTHING_ALONE, {x: 5.0 + (x > 0) for x in levels})
     assert smoothing_prevents_overconfidence(more).verdict == FAILS
     same = smoothed(SMOOTHING_ALONE, flat)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from semivae.paper import ablation, limit
 from semivae.paper import classifier_entropy as entropy
 from semivae.paper import learning_from_labels as learning
-from semivae.paper.ablation_plan import GRIDS, LEVELS, SMOOTHING_ALONE
+from semivae.paper.ablation_plan import GRIDS, LEVELS
 from semivae.paper.experiments import TEST_ACCURACY, by_seed, places
 from semivae.paper.sides import CLASSES, M2, OPTIMIZED
 from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, gain, spread
@@ -183,9 +183,9 @@ def labeled_elbo_does_not_learn(readings: Sequence[Reading]) -> Finding:
 
 
 def smoothing_prevents_overconfidence(readings: Sequence[Reading]) -> Finding:
-    """C6: smoothing prevents overconfidence. Judged where no cross-entropy to the hard label
-    outweighs it, at the paper's epsilon."""
-    verdicts, words = {}, []
+    """C6: smoothing prevents overconfidence, by every measure at every epsilon above 0, with
+    cross-entropy to the hard label beside it and without; and at the paper's epsilon alone."""
+    verdicts, every, words = {}, [], []
     for panel in ablation.SMOOTHING:
         for epsilon in LEVELS["epsilon"][1:]:
             gains = {
@@ -193,7 +193,9 @@ def smoothing_prevents_overconfidence(readings: Sequence[Reading]) -> Finding:
                 for measure in ablation.CALIBRATION
                 if (found := gain(*(_at(readings, panel, measure, x) for x in (epsilon, 0.0))))
             }
-            verdicts[panel, epsilon] = together((of.verdict for of in gains.values()), LESS)
+            of_gains = [of.verdict for of in gains.values()]
+            verdicts[panel, epsilon] = together(of_gains, LESS)
+            every += of_gains
             if gains:
                 told_of = ", ".join(
                     f"{name} {of.text(ablation.DIGITS[name])} ({of.verdict})"
@@ -202,9 +204,11 @@ def smoothing_prevents_overconfidence(readings: Sequence[Reading]) -> Finding:
                 words.append(f"{panel} = {epsilon:g}: {told_of}")
     if not words:
         return NOTHING
+    own = ", ".join(f"{panel}: {verdicts[panel, limit.EPSILON]}" for panel in ablation.SMOOTHING)
     return Finding(
-        verdicts[SMOOTHING_ALONE, limit.EPSILON],
-        f"Against no smoothing: {'; '.join(words)}.",
+        together(every, LESS),
+        f"At the paper's epsilon, {limit.EPSILON:g}, alone: {own}. Against no smoothing: "
+        f"{'; '.join(words)}.",
     )
 
 
