@@ -25,7 +25,7 @@ import torch
 from benchmarks.choose import Run, Settings, scored
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
-from benchmarks.family_trials import trials as trials_in
+from benchmarks.family_trials import BY_GRID, tried
 from semivae import rundir
 from semivae.fitting import Hooks, train
 from semivae.paper.results import load_results
@@ -35,7 +35,7 @@ from semivae.paper.sides import SUPERVISED
 from semivae.request import Request
 
 RESULTS = Path(__file__).parent / "results" / "family"
-LOG = RESULTS.parent / "choice" / "family.jsonl"
+LOG = RESULTS.parent / "choice" / BY_GRID
 STACKED = ("m1m2", "m1m2-refined")  # recipes whose first stage is an M1
 OF_M1 = ("network", "likelihood", "pretraining")  # the settings that such a stage knows
 
@@ -98,13 +98,14 @@ def trainer(request: Request, data_dir: Path | None) -> Run:
 
 def run(row: Row, seed: int, data_dir: Path | None) -> None:
     """One run, and one of its network on the labeled rows alone, unless their files are there."""
-    request = row.asked(seed, chosen(row))
+    settings = chosen(row)
+    request = row.asked(seed, settings)
     first = None
     if request.recipe in STACKED:
         first = partial(shared_first_stage, request, RESULTS, data_dir)
     result = execute(request, RESULTS, data_dir, Hooks(), first_stage=first)
     minutes = result.summary["train_seconds"] / 60
-    alone = supervised_only(SUPERVISED, row.alone(seed, chosen(row)), RESULTS, data_dir, Hooks())
+    alone = supervised_only(SUPERVISED, row.alone(seed, settings), RESULTS, data_dir, Hooks())
     print(
         f"{row.name}, seed {seed}: {result.accuracy:.2f} % in {minutes:.0f} min, supervised only "
         f"{alone.accuracy:.2f} %",
@@ -153,7 +154,7 @@ def main() -> None:
         for seed in range(options.seeds):
             for row in wanted:
                 run(row, seed, options.data_dir)
-    write(told(RESULTS), trials_in(LOG.parent), RESULTS)
+    write(told(RESULTS), tried(LOG.parent), RESULTS)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Trial(NamedTuple):
     by_hand: bool
 
 
-def trials(folder: Path) -> list[Trial]:
+def tried(folder: Path) -> list[Trial]:
     """Every trial of both logs that are in the folder, by model, the best first."""
     found = [trial for name in (BY_HAND, BY_GRID) for trial in _read(folder / name)]
     return sorted(found, key=lambda trial: (trial.what.split()[0].strip(",:"), -trial.accuracy))

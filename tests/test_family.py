@@ -12,7 +12,7 @@ from benchmarks import family
 from benchmarks.choose import SPLIT
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, markdown, readings, symbols, verdict, write
-from benchmarks.family_trials import section, trials
+from benchmarks.family_trials import section, tried
 
 from semivae.config import to_plain
 from semivae.data.datasets import load
@@ -253,7 +253,7 @@ def test_what_was_tried_is_told_by_model_the_best_first(tmp_path: Path) -> None:
         "validation_accuracy_every": 4,
     }  # fmt: skip
     (tmp_path / "family-tried.jsonl").write_text(json.dumps(by_hand) + "\n")
-    found = trials(tmp_path)
+    found = tried(tmp_path)
     assert [trial.accuracy for trial in found] == [95.5, 93.0, 90.0]
     text = section(found)
     assert (

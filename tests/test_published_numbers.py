@@ -166,7 +166,7 @@ def test_the_table_of_the_family_is_that_of_its_files() -> None:
     assert page.exists() == bool(told)
     if told:
         assert family_table.markdown(
-            told, family_trials.trials(family.LOG.parent)
+            told, family_trials.tried(family.LOG.parent)
         ) == page.read_text(encoding="utf-8")
         curves = to_csv(family_table.readings(told))
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == curves

@@ -82,6 +82,14 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
 }
 
 
+def taken(found: Assessment, rows: str) -> str:
+    """On how many of which rows it was taken, and how thoroughly, in words."""
+    return (
+        f"{found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
+        f"log p(x) with {found.effort.samples:,} importance samples"
+    )
+
+
 def groups(found: Assessment) -> tuple[Group, ...]:
     """All measures in groups, in the order of `MEANINGS`; those of q(y|x) on top."""
     classifier = {**_quality(found.classification), **found.information._asdict()}

@@ -38,8 +38,8 @@ class RunReport:
     train_seconds: float
     examples_per_second: float
     """Unlabeled rows per second."""
-    epochs: tuple[int, ...]
-    """Passes over the rows in each stage."""
+    epochs: str
+    """Passes over the rows, stage by stage."""
     parameters: int
     test: ClassificationReport | None
     """None if no test set was given: the page says so."""
@@ -195,7 +195,7 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
         f"{row.mean - row.paper:+.2f}".replace("-", "−")
         if known and row.paper is not None
         else "–",
-        row.improvement,
+        row.improvement.replace("-", "−"),
         f"{row.n_labeled:,}",
         f"{row.n_labels_used_to_choose:,}",
         f"{row.epochs:,}",

@@ -95,7 +95,7 @@ def into_report(result: Evaluation) -> None:
     that a run ends with; says so, or why not."""
     from semivae.assessment import QUICK
     from semivae.files import write_text
-    from semivae.measures import groups
+    from semivae.measures import groups, taken
     from semivae.report import with_diagnostics
     from semivae.rundir import REPORT
 
@@ -103,10 +103,7 @@ def into_report(result: Evaluation) -> None:
     less = found.effort.rows < QUICK.rows or found.effort.samples < QUICK.samples
     if less or not page.exists():
         return
-    diagnosed = (
-        f"By semivae evaluate on {found.n:,} test rows, each group on so many of them as it says "
-        f"(seed {found.seed}); log p(x) with {found.effort.samples:,} importance samples."
-    )
+    diagnosed = f"By semivae evaluate on {taken(found, 'test rows')}."
     try:
         text = page.read_text(encoding="utf-8")
         write_text(page, with_diagnostics(text, groups(found), diagnosed))

@@ -10,9 +10,10 @@ import numpy as np
 
 from semivae import runs
 from semivae.assessment import QUICK, Assessment, assess, drawn_rows
+from semivae.cli.summary import passes
 from semivae.config import to_plain
 from semivae.data.classes import UNLABELED
-from semivae.measures import groups
+from semivae.measures import groups, taken
 from semivae.pages import percent
 from semivae.pictures import pictured
 from semivae.report import RunReport, render_run_report
@@ -44,7 +45,7 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
         labels_per_class=np.bincount(data.y[data.y >= 0], minlength=facts.classes).tolist(),
         train_seconds=trained.train_seconds,
         examples_per_second=trained.examples_per_second,
-        epochs=trained.recipe.epochs,
+        epochs=passes(trained.recipe),
         parameters=sum(weights.numel() for weights in trained.predictor.model.parameters()),
         test=finished.test,
         supervised_only_accuracy=finished.supervised_only_accuracy,
@@ -74,10 +75,7 @@ def diagnosed(finished: Finished, found: Assessment) -> str:
     if finished.test is not None:
         rows = "test rows"
         more = " The command semivae evaluate takes more of both, and puts them here."
-    return (
-        f"On {found.n:,} {rows}, each group on so many of them as it says (seed {found.seed}); "
-        f"log p(x) with {found.effort.samples} importance samples, a loose bound.{more}"
-    )
+    return f"On {taken(found, rows)}, a loose bound.{more}"
 
 
 def command(request: Request) -> str:

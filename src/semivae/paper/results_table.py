@@ -97,10 +97,7 @@ def tabulate(results: Sides) -> Collected:
             continue
         if M2 in here:
             rows.append(_supervised_row(title, data, here[M2]))
-        rows += [
-            replace(_row(title, data, model, runs), improvement=_improvement(data, model, here))
-            for model, runs in here.items()
-        ]
+        rows += [_row(title, data, model, here) for model in here]
         words = verdict(data, here.get(M2, []), here.get(OPTIMIZED, []))
         if words:
             verdicts[title] = words + "".join(
@@ -198,7 +195,8 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
     }
 
 
-def _row(title: str, data: str, model: str, runs: list[RunResult]) -> ResultRow:
+def _row(title: str, data: str, model: str, here: Mapping[str, Sequence[RunResult]]) -> ResultRow:
+    runs = here[model]
     used = LABELS_USED_TO_CHOOSE
     if model.endswith(EXACT):
         used = LABELS_USED_FOR_EXACT
@@ -214,6 +212,7 @@ def _row(title: str, data: str, model: str, runs: list[RunResult]) -> ResultRow:
         epochs=runs[0].summary["epochs"],
         minutes_per_run=statistics.mean(run.summary["train_seconds"] for run in runs) / 60,
         note=_symbols(runs[0]),
+        improvement=_improvement(data, model, here),
     )
 
 
@@ -224,7 +223,7 @@ def _improvement(data: str, model: str, here: Mapping[str, Sequence[RunResult]])
     if found is None:
         return "–"
     printed = "" if rest else f" ({PAPER[data, OPTIMIZED] - PAPER[data, M2]:+.1f})"
-    return f"{found.text(2)}{printed}".replace("-", "−")
+    return f"{found.text(2)}{printed}"
 
 
 def _supervised_row(title: str, data: str, runs: list[RunResult]) -> ResultRow:

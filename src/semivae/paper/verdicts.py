@@ -185,28 +185,30 @@ def labeled_elbo_does_not_learn(readings: Sequence[Reading]) -> Finding:
 def smoothing_prevents_overconfidence(readings: Sequence[Reading]) -> Finding:
     """C6: smoothing prevents overconfidence, by every measure at every epsilon above 0, with
     cross-entropy to the hard label beside it and without; and at the paper's epsilon alone."""
-    verdicts, every, words = {}, [], []
-    for panel in ablation.SMOOTHING:
-        for epsilon in LEVELS["epsilon"][1:]:
-            gains = {
-                measure: found
-                for measure in ablation.CALIBRATION
-                if (found := gain(*(_at(readings, panel, measure, x) for x in (epsilon, 0.0))))
-            }
-            of_gains = [of.verdict for of in gains.values()]
-            verdicts[panel, epsilon] = together(of_gains, LESS)
-            every += of_gains
-            if gains:
-                told_of = ", ".join(
-                    f"{name} {of.text(ablation.DIGITS[name])} ({of.verdict})"
-                    for name, of in gains.items()
-                )
-                words.append(f"{panel} = {epsilon:g}: {told_of}")
+    gains = {
+        (panel, epsilon): {
+            measure: found
+            for measure in ablation.CALIBRATION
+            if (found := gain(*(_at(readings, panel, measure, x) for x in (epsilon, 0.0))))
+        }
+        for panel in ablation.SMOOTHING
+        for epsilon in LEVELS["epsilon"][1:]
+    }
+
+    def verdict(*places: tuple[str, float]) -> str:
+        return together((of.verdict for at in places for of in gains[at].values()), LESS)
+
+    words = []
+    for (panel, epsilon), here in gains.items():
+        told_of = ", ".join(
+            f"{name} {of.text(ablation.DIGITS[name])} ({of.verdict})" for name, of in here.items()
+        )
+        words += [f"{panel} = {epsilon:g}: {told_of}"] if here else []
     if not words:
         return NOTHING
-    own = ", ".join(f"{panel}: {verdicts[panel, limit.EPSILON]}" for panel in ablation.SMOOTHING)
+    own = ", ".join(f"{panel}: {verdict((panel, limit.EPSILON))}" for panel in ablation.SMOOTHING)
     return Finding(
-        together(every, LESS),
+        verdict(*gains),
         f"At the paper's epsilon, {limit.EPSILON:g}, alone: {own}. Against no smoothing: "
         f"{'; '.join(words)}.",
     )
