@@ -21,7 +21,6 @@ from semivae.diagnostics.surgery import surgery
 from semivae.errors import InputError
 from semivae.evaluation import accuracy, brier, expected_calibration_error, nll
 from semivae.models.evaluating import EvaluatedModel
-from semivae.models.m1m2 import M1M2, FrozenCodes
 from semivae.noise import key
 
 PAIRS = 2560  # (row, class) pairs decoded at a time
@@ -67,11 +66,12 @@ def check_probe(y: Int[np.ndarray, " N"], size: int, classes: int) -> None:
 @dataclass(frozen=True, eq=False)
 class Probe:
     """The rows of a probe, ready to be looked at; calling it costs one decoded pair per row and
-    class, and four per labeled row and class more."""
+    class, and with `densities` four per labeled row and class more."""
 
     rows: ProbeRows
     batches: SemiSupervisedBatches
     seed: int
+    densities: bool = True
 
     def __call__(self, model: EvaluatedModel) -> dict[str, float]:
         """Every measure by name, in nats unless it is an accuracy or a count; in float32.
@@ -79,8 +79,8 @@ class Probe:
         On unlabeled rows: the parts of `LabelInformation`, `inference_gap` and `model_entropy` (at
         one z per row), what `surgery` says of z, `active_units`, and on as many of them as there
         are labeled ones `log_p_x`. On labeled rows: `accuracy`, `nll`, `brier` and `ece` of
-        q(y|x), `log_p_xy` and the `generative_accuracy`. An M2 on the codes of a frozen M1 has
-        neither `log_p_x`, `log_p_xy` nor `generative_accuracy`.
+        q(y|x), `log_p_xy` and the `generative_accuracy`. Without `densities` there are neither
+        `log_p_x`, `log_p_xy` nor `generative_accuracy`.
         """
         prior = model.p_y().logits.detach()
         encodings = encode_set(model, self._chunks(self.rows.unlabeled, prior.device))
@@ -103,14 +103,11 @@ class Probe:
             "nll": nll(probs, y),
             "brier": brier(probs, y),
             "ece": expected_calibration_error(probs, y),
-            **self._densities(model),
+            **(self._densities(model) if self.densities else {}),
         }
 
     def _densities(self, model: EvaluatedModel) -> dict[str, float]:
-        """What importance weights say; nothing of an M2 on the codes of a frozen M1, which
-        explains draws of z1 and not x."""
-        if isinstance(model, M1M2) and isinstance(model.m1, FrozenCodes):
-            return {}
+        """What importance weights say."""
         device = model.p_y().logits.device
         y, unlabeled = self.batches.y[self.rows.labeled], self.rows.unlabeled
         # Evenly over the rows: those of one class may lie together.
@@ -132,6 +129,8 @@ class Probe:
             yield self.batches.x_at(rows[start : start + size], device)
 
 
-def probe_of(batches: SemiSupervisedBatches, size: int, seed: int) -> Probe | None:
+def probe_of(
+    batches: SemiSupervisedBatches, size: int, seed: int, densities: bool = True
+) -> Probe | None:
     """The probe of a run; None if `size` is 0."""
-    return Probe(probe_rows(batches.y, size, seed), batches, seed) if size else None
+    return Probe(probe_rows(batches.y, size, seed), batches, seed, densities) if size else None

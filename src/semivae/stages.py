@@ -26,7 +26,8 @@ from semivae.training import Training
 
 class Stage(NamedTuple):
     """One call of the training loop: what it trains, on which rows, under which objective, how,
-    and how many rows are looked at after each epoch."""
+    how many rows are looked at after each epoch, and whether the model explains them as they are:
+    an M2 on the codes of a frozen M1 explains draws of z1."""
 
     model: DeepGenerativeModel
     data: TrainingSet
@@ -34,6 +35,7 @@ class Stage(NamedTuple):
     training: Training
     seed: int
     probe_size: int = 0
+    explains_x: bool = True
 
     @property
     def batches(self) -> SemiSupervisedBatches:
@@ -43,7 +45,7 @@ class Stage(NamedTuple):
     @property
     def probe(self) -> Probe | None:
         """What is looked at after each epoch, if anything is."""
-        return probe_of(self.batches, self.probe_size, self.seed)
+        return probe_of(self.batches, self.probe_size, self.seed, self.explains_x)
 
 
 class Place(NamedTuple):
@@ -123,7 +125,8 @@ def codes_stage(
     """The training of the M2 above on codes of the rows, which lie in memory."""
     rows = replace(data, x=codes, scaling=pixels(1.0))
     objective = objective_for(data.facts, recipe)
-    return Stage(model.on_codes(), rows, objective, recipe.training, seed, recipe.probe)
+    above, training, probe = model.on_codes(), recipe.training, recipe.probe
+    return Stage(above, rows, objective, training, seed, probe, explains_x=False)
 
 
 def whole_stage(

@@ -48,6 +48,7 @@ def sample(
     """
     _check_file(out, force)
     import numpy as np
+    import torch
 
     from semivae import rundir
     from semivae.files import write_bytes
@@ -63,9 +64,9 @@ def sample(
     y = np.repeat(chosen, n)
     x = predictor.sample(y, seed)
     if of_images:
-        shift, scale = predictor.scaling.shift.numpy(), predictor.scaling.scale.numpy()
+        seen = predictor.scaling.apply(torch.from_numpy(x)).numpy()
         columns = n if wanted is None else math.ceil(math.sqrt(n))
-        write_bytes(out, png(grid(((x - shift) / scale).clip(0, 1), columns)))
+        write_bytes(out, png(grid(seen.clip(0, 1), columns)))
     else:
         write_bytes(out, lines(x, [config.classes[code] for code in y]).encode())
     names = "each class" if wanted is None else f"class {config.classes[chosen[0]]}"
