@@ -154,6 +154,6 @@ ROWS = (
         "about 99 in 1,000 epochs; ADGM 99.04",
         replace(SDGM_REQUEST, objective="optimized_elbo"),
         trial_epochs=8,
-        grid=SOFT_OR_SHARP,
+        grid=(*SOFT_OR_SHARP, *corrupted("training", 0.3, of=SOFT_OR_SHARP[1])),
     ),
 )

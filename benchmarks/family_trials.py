@@ -14,7 +14,7 @@ BY_HAND, BY_GRID = "family-tried.jsonl", "family.jsonl"
 # In every trial, or of the network alone: they say nothing of what was tried.
 COMMON = (
     "labels=",
-    "training.optimizer.",
+    "training.optimizer.peak=0.001",
     "training.learning_rate=",
     "network=",
     "network.hidden=",
