@@ -81,10 +81,9 @@ SDGM_REQUEST = Request(
 )
 # At once sharp and balanced, or soft until the decoder knows the classes: beta + gamma below 0 at
 # first, and above 1 only later.
-SOFT_FIRST = ("ramp(-15,0,0.5)", "ramp(-15,-5,1)")
-
-
-SOFT_OR_SHARP = alpha_beta_gamma((50, "10", 10), *((50, beta, 10) for beta in SOFT_FIRST))
+SHARP, SOFT_FIRST, SOFT = alpha_beta_gamma(
+    (50, "10", 10), (50, "ramp(-15,0,0.5)", 10), (50, "ramp(-15,-5,1)", 10)
+)
 
 
 def corrupted(stage: str, *noise: float, of: Settings = ()) -> tuple[Settings, ...]:
@@ -113,7 +112,7 @@ ROWS = (
         "88.03; 92.85 in 3,000 epochs",
         replace(M2_REQUEST, objective="optimized_elbo", settings=(*M2_REQUEST.settings, *DEEP)),
         trial_epochs=12,
-        grid=corrupted("training", 0.0, 0.3, 0.5, 0.8, of=SOFT_OR_SHARP[1]),
+        grid=corrupted("training", 0.0, 0.3, 0.5, 0.8, of=SOFT_FIRST),
     ),
     Row(
         "m1m2-100-kingma",
@@ -154,6 +153,6 @@ ROWS = (
         "about 99 in 1,000 epochs; ADGM 99.04",
         replace(SDGM_REQUEST, objective="optimized_elbo"),
         trial_epochs=8,
-        grid=(*SOFT_OR_SHARP, *corrupted("training", 0.3, of=SOFT_OR_SHARP[1])),
+        grid=(SHARP, SOFT_FIRST, SOFT, *corrupted("training", 0.3, of=SOFT_FIRST)),
     ),
 )
