@@ -4,12 +4,13 @@
 
 Both sides get the same number of trials. First M2 (Eq 8): alpha (and sigma); then Optimized-ELBO,
 with the alpha and sigma that were best for M2, so that the baseline is tuned as hard as it can be:
-beta and gamma. Every trial trains on 1,000 labels of split 100 and is scored on further training
-labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per trial goes
-to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
+beta and gamma. Every trial trains on the plan's labels of split 100 and is scored on further
+training labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per
+trial goes to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
-`mnist` and `cifar10` are the paper's rows; `auto` is our default recipe for many rows, on MNIST,
-with Gumbel-Softmax in place of its sum over y, which costs more.
+`mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` and `auto-100` our default
+recipe for many rows, on MNIST with 1,000 and 100 labels: M2 first chooses the learning rate and
+the noise on what q reads, then Optimized-ELBO its symbols under these.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -34,7 +35,7 @@ from semivae.recipe import Recipe
 from semivae.request import Request, prepare
 
 RESULTS = Path(__file__).parent / "results" / "choice"
-SPLIT, LABELS = 100, 1000
+SPLIT = 100
 Settings = tuple[str, ...]
 Run = Callable[[TrainingSet, Recipe, int, Hooks], Trained]
 
@@ -50,14 +51,15 @@ class Side(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How long a trial trains (None: its settings say so), how many labels score it, and the two
-    sides, M2 first."""
+    """How long a trial trains (None: its recipe or settings say so), how many labels score it, the
+    two sides, M2 first, and how many labels train it."""
 
     data: str
     epochs: int | None
     validation: int
     m2: Side
     optimized: Side
+    labels: int = 1000
 
 
 def alpha_sigma(*pairs: tuple[float, float]) -> list[Settings]:
@@ -86,6 +88,52 @@ def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
     return [(f"objective.beta={beta:g}", f"objective.gamma={gamma:g}") for beta, gamma in pairs]
 
 
+def peak_corruption(*pairs: tuple[float, float]) -> list[Settings]:
+    """Candidates for M2: the highest learning rate, the noise on what q reads."""
+    return [
+        (
+            "objective.alpha=10",
+            f"training.optimizer.peak={peak:g}",
+            f"training.corruption={corruption:g}",
+        )
+        for peak, corruption in pairs
+    ]
+
+
+def alpha_beta_gamma(*triples: tuple[float, float | str, float]) -> list[Settings]:
+    """Candidates for Optimized-ELBO; a text is a schedule."""
+    return [
+        (f"objective.alpha={alpha:g}", f"objective.beta={beta}", f"objective.gamma={gamma:g}")
+        for alpha, beta, gamma in triples
+    ]
+
+
+# An earlier round, in the log of `auto` too: Gumbel-Softmax, 6 epochs at a peak of 0.001, alpha,
+# then beta and gamma.
+AUTO = Plan(
+    "mnist",
+    None,
+    2000,
+    Side(
+        "auto",
+        "equation_8",
+        peak_corruption(
+            (0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5), (0.005, 0.3)
+        ),
+    ),
+    Side(
+        "auto",
+        None,
+        alpha_beta_gamma(
+            (10, 10, 10),
+            (10, 3, 3),
+            (10, 30, 30),
+            (10, 10, 30),
+            (50, 10, 10),
+            (50, "ramp(-15,0,0.5)", 10),
+        ),
+    ),
+)
 PLANS = {
     "mnist": Plan(
         "mnist",
@@ -116,23 +164,8 @@ PLANS = {
         ),
         Side("paper-optimized", None, beta_gamma((1, 3), (1, 10), (3, 3), (3, 10), (1, 30))),
     ),
-    "auto": Plan(
-        "mnist",
-        6,
-        2000,
-        Side(
-            "auto",
-            "equation_8",
-            [("labels=relaxed", f"objective.alpha={alpha}") for alpha in (10, 30, 50, 100)],
-        ),
-        Side(
-            "auto",
-            None,
-            # Two more in the log, with (alpha, beta, gamma) = (50, 30, 30) and (100, 100, 100) of
-            # their own, were worse than the best of these; the plan has as many trials a side.
-            beta_gamma((3, 3), (10, 10), (30, 30), (10, 30)),
-        ),
-    ),
+    "auto": AUTO,
+    "auto-100": AUTO._replace(labels=100),
 }
 
 # Passes over the 1,000 labels, 8 steps each.
@@ -145,7 +178,7 @@ def trial(plan: Plan, side: Side, settings: Settings, data_dir: Path | None) -> 
     """Trains one candidate and scores it on the validation rows, in percent."""
     request = Request(
         plan.data,
-        labels=LABELS,
+        labels=plan.labels,
         validation=plan.validation,
         recipe=side.recipe,
         objective=side.objective,
@@ -195,6 +228,12 @@ def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings
     return best
 
 
+def _with(shared: Settings, settings: Settings) -> Settings:
+    """Both, where a setting of one's own comes in place of a shared one of its name."""
+    own = {setting.partition("=")[0] for setting in settings}
+    return (*(s for s in shared if s.partition("=")[0] not in own), *settings)
+
+
 def main() -> None:
     """Chooses for one plan, M2's symbols first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -211,7 +250,7 @@ def main() -> None:
         return
     log = RESULTS / f"{options.plan}.jsonl"
     shared = choose(plan, plan.m2, log, options.data_dir)
-    grid = [(*shared, *settings) for settings in plan.optimized.grid]
+    grid = [_with(shared, settings) for settings in plan.optimized.grid]
     choose(plan, plan.optimized._replace(grid=grid), log, options.data_dir)
 
 
