@@ -122,7 +122,7 @@ def test_a_row_has_mean_error_seeds_labels_epochs_and_minutes() -> None:
     rows = [line for line in lines if line.startswith(("| MNIST", "| CIFAR"))]
     assert rows[0] == "| MNIST | 100 | M1 + SVM | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
     assert rows[1] == f"| MNIST | 100 | {OPTIMIZED} | 91.00 ± 0.58 | 3 | 3,000 | 12 | 2.0 |"
-    assert rows[-1] == "| CIFAR-10 | 4,000 | M2 (Eq 8) | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
+    assert rows[-1] == "| CIFAR-10 | 4,000 | M2 (Eq 8) | 91.00 ± 0.58 | 3 | 6,000 | 12 | 2.0 |"
     assert len(rows) == 4 + 4 + 2
     assert "- command: semivae reproduce label-counts --seeds 3\n" in page(some(), 3, False)
 
