@@ -12,13 +12,8 @@ from semivae.request import Request
 
 BY_HAND, BY_GRID = "family-tried.jsonl", "family.jsonl"
 # In every trial, or of the network alone: they say nothing of what was tried.
-COMMON = (
-    "labels=",
-    "training.optimizer.peak=0.001",
-    "training.learning_rate=",
-    "network=",
-    "network.hidden=",
-)
+COMMON_NAMES = ("labels", "training.learning_rate", "network", "network.hidden")
+COMMON = "training.optimizer.peak=0.001"
 
 OWN = "the recipe's"
 
@@ -43,6 +38,10 @@ def tried(folder: Path) -> list[Trial]:
     """Every trial of both logs that are in the folder, by model, the best first."""
     found = [trial for name in (BY_HAND, BY_GRID) for trial in _read(folder / name)]
     return sorted(found, key=lambda trial: (trial.what.split()[0].strip(",:"), -trial.accuracy))
+
+
+def _common(setting: str) -> bool:
+    return setting == COMMON or setting.partition("=")[0] in COMMON_NAMES
 
 
 def _read(log: Path) -> Iterator[Trial]:
@@ -84,7 +83,7 @@ def section(found: Sequence[Trial]) -> str:
             trial.what,
             f"{trial.labels:,}",
             trial.objective,
-            ", ".join(each for each in trial.settings if not each.startswith(COMMON)) or "–",
+            ", ".join(each for each in trial.settings if not _common(each)) or "–",
             trial.epochs,
             f"{trial.accuracy:.2f}",
             "by hand" if trial.by_hand else "grid",
