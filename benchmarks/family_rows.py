@@ -4,7 +4,7 @@ that choose the symbols."""
 from dataclasses import replace
 from typing import NamedTuple
 
-from benchmarks.choose import SPLIT, Settings
+from benchmarks.choose import SPLIT, Settings, alpha_beta_gamma
 from semivae.request import Request
 
 VALIDATION, SEEDS = 2000, 3
@@ -52,15 +52,6 @@ class Row(NamedTuple):
 
 ONE_CYCLE: Settings = ("training.optimizer.peak=0.001", "training.learning_rate=one-cycle")
 PRUNED: Settings = ("labels=pruned",)
-
-
-def alpha_beta_gamma(*triples: tuple[float, str, float]) -> tuple[Settings, ...]:
-    """Candidates for the symbols of Optimized-ELBO; beta may be a ramp."""
-    return tuple(
-        (f"objective.alpha={alpha:g}", f"objective.beta={beta}", f"objective.gamma={gamma:g}")
-        for alpha, beta, gamma in triples
-    )
-
 
 KINGMA, EQ_8, OPTIMIZED = "Kingma's", "Eq 8", "Optimized-ELBO (3.6)"
 M2_REQUEST = Request(
