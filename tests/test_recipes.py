@@ -139,6 +139,15 @@ def test_auto_sums_exactly_over_few_rows_and_by_the_pruned_estimate_over_many() 
     assert many.objective == OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
 
 
+def test_auto_learns_faster_from_many_images() -> None:
+    """The learning rate of benchmarks/results/choice/auto.jsonl, where nothing else was tried."""
+    many = {"images": MNIST, "table": TABLE._replace(n_unlabeled=MANY_ROWS + 1)}
+    peaks = {name: build("auto", facts).training.optimizer.peak for name, facts in many.items()}
+    assert peaks == {"images": 3e-3, "table": 1e-3}
+    few = build("auto", MNIST._replace(n_unlabeled=MANY_ROWS))
+    assert few.training.optimizer == Adam(1e-3)
+
+
 def test_auto_is_at_most_12_one_cycle_passes_over_many_rows() -> None:
     for facts in (MNIST, CIFAR10):
         training = build("auto", facts).training
