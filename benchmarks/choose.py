@@ -4,13 +4,14 @@
 
 Both sides get the same number of trials. First M2 (Eq 8): alpha (and sigma); then Optimized-ELBO,
 with the alpha and sigma that were best for M2, so that the baseline is tuned as hard as it can be:
-beta and gamma. Every trial trains on the plan's labels of split 100 and is scored on further
-training labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per
-trial goes to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
+beta and gamma. Every trial trains on labels of split 100 and is scored on further training
+labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per trial goes
+to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
-images, on MNIST with 1,000 and with 100 labels, of which the mean counts: M2 first chooses the
-learning rate and the noise on what q reads, then Optimized-ELBO its symbols under these.
+images, on MNIST with 1,000 and with 100 labels and on CIFAR-10, of which the mean counts: M2 first
+chooses the learning rate and the noise on what q reads, then Optimized-ELBO its symbols under
+these.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -52,16 +53,25 @@ class Side(NamedTuple):
     run: Run = train
 
 
-class Plan(NamedTuple):
-    """How long a trial trains (None: its recipe or settings say so), how many labels score it, the
-    two sides, M2 first, and the numbers of labels that train it, each a trial of its own."""
+class Task(NamedTuple):
+    """What settings are tried on: a data set, and how many labels train and how many score."""
 
     data: str
-    epochs: int | None
+    labels: int
     validation: int
+
+
+class Plan(NamedTuple):
+    """What a trial is run on, how long it trains (None: its recipe or settings say so), and the
+    two sides, M2 first."""
+
+    tasks: tuple[Task, ...]
+    epochs: int | None
     m2: Side
     optimized: Side
-    labels: tuple[int, ...] = (1000,)
+
+
+MNIST, CIFAR10 = Task("mnist", 1000, 2000), Task("cifar10", 1000, 5000)
 
 
 def alpha_sigma(*pairs: tuple[float, float]) -> list[Settings]:
@@ -112,9 +122,8 @@ def alpha_beta_gamma(*triples: tuple[float, float | str, float]) -> list[Setting
 
 PLANS = {
     "mnist": Plan(
-        "mnist",
+        (MNIST,),
         4,
-        2000,
         Side(
             "paper-m2",
             None,
@@ -130,9 +139,8 @@ PLANS = {
     # (10, 0.5), (30, 0.5), (30, 0.25), (100, 0.25). M2 is best early and falls from then on, so
     # that this round chooses how long to train and to average.
     "cifar10": Plan(
-        "cifar10",
+        (CIFAR10,),
         None,
-        5000,
         Side(
             "paper-m2",
             None,
@@ -140,12 +148,12 @@ PLANS = {
         ),
         Side("paper-optimized", None, beta_gamma((1, 3), (1, 10), (3, 3), (3, 10), (1, 30))),
     ),
-    # An earlier round, in the log too: Gumbel-Softmax, 6 epochs at a peak of 0.001, 1,000 labels,
-    # alpha, then beta and gamma.
+    # Earlier rounds, in the log too: on MNIST with 1,000 labels under Gumbel-Softmax, 6 epochs at
+    # a peak of 0.001, alpha, then beta and gamma; and without noise, on MNIST alone, two more of
+    # Optimized-ELBO's, (10, 30, 30) and (50, 10, 10).
     "auto": Plan(
-        "mnist",
+        (MNIST, MNIST._replace(labels=100), CIFAR10),
         None,
-        2000,
         Side(
             "auto",
             "equation_8",
@@ -154,11 +162,8 @@ PLANS = {
         Side(
             "auto",
             None,
-            alpha_beta_gamma(
-                (10, 10, 10), (10, 3, 3), (10, 30, 30), (50, 10, 10), (50, "ramp(-15,0,0.5)", 10)
-            ),
+            alpha_beta_gamma((10, 10, 10), (10, 3, 3), (50, "ramp(-15,0,0.5)", 10)),
         ),
-        labels=(1000, 100),
     ),
 }
 
@@ -169,13 +174,13 @@ SUPERVISED: list[Settings] = [
 
 
 def trial(
-    plan: Plan, side: Side, settings: Settings, labels: int, data_dir: Path | None
+    task: Task, plan: Plan, side: Side, settings: Settings, data_dir: Path | None
 ) -> dict[str, object]:
     """Trains one candidate and scores it on the validation rows, in percent."""
     request = Request(
-        plan.data,
-        labels=labels,
-        validation=plan.validation,
+        task.data,
+        labels=task.labels,
+        validation=task.validation,
         recipe=side.recipe,
         objective=side.objective,
         settings=settings,
@@ -203,25 +208,25 @@ def scored(request: Request, run: Run, data_dir: Path | None) -> dict[str, objec
 
 def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings:
     """Runs the trials of one side that are not in its log yet; the settings of the best mean over
-    the plan's numbers of labels."""
+    the tasks."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    done: dict[tuple[int, Settings], float] = {}
+    done: dict[tuple[Task, Settings], float] = {}
     for line in log.read_text().splitlines() if log.exists() else []:
         record = json.loads(line)
         asked = record["request"]
-        same_side = (asked["recipe"], asked["objective"]) == side[:2]
-        if same_side and (asked["epochs"], asked["validation"]) == plan[1:3]:
-            done[asked["labels"], tuple(record["settings"])] = record["validation_accuracy"]
-    for settings, labels in itertools.product(side.grid, plan.labels):
-        if (labels, settings) in done:
+        if (asked["recipe"], asked["objective"], asked["epochs"]) == (*side[:2], plan.epochs):
+            task = Task(asked["data"], asked["labels"], asked["validation"])
+            done[task, tuple(record["settings"])] = record["validation_accuracy"]
+    for settings, task in itertools.product(side.grid, plan.tasks):
+        if (task, settings) in done:
             continue
-        result = trial(plan, side, settings, labels, data_dir)
+        result = trial(task, plan, side, settings, data_dir)
         with log.open("a") as file:
             file.write(json.dumps({"recipe": side.recipe, "settings": settings} | result) + "\n")
-        reached = done[labels, settings] = float(str(result["validation_accuracy"]))
-        print(log.stem, side.objective or side.recipe, labels, *settings, reached, flush=True)
+        reached = done[task, settings] = float(str(result["validation_accuracy"]))
+        print(log.stem, side.objective or side.recipe, *task, *settings, reached, flush=True)
     means = {
-        settings: statistics.mean(done[labels, settings] for labels in plan.labels)
+        settings: statistics.mean(done[task, settings] for task in plan.tasks)
         for settings in side.grid
     }
     best = max(side.grid, key=means.__getitem__)
