@@ -9,9 +9,9 @@ labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One li
 to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
-images, on MNIST with 1,000 and with 100 labels and on CIFAR-10, of which the mean counts: M2 first
-chooses the learning rate and the noise on what q reads, then Optimized-ELBO its symbols under
-these.
+images: M2 first chooses the learning rate and the noise on what q reads, by its mean over MNIST
+with 1,000 and with 100 labels and CIFAR-10, then Optimized-ELBO its symbols under these, on MNIST
+alone, which leaves CIFAR-10 as a domain that chose no symbol.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -23,154 +23,18 @@ import argparse
 import itertools
 import json
 import statistics
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
+from benchmarks.choice_plans import PLANS, SPLIT, SUPERVISED, Plan, Run, Settings, Side, Task
 from semivae import runs
 from semivae.evaluation import accuracy
-from semivae.fitting import Hooks, Trained, train, train_supervised
-from semivae.predictor import TrainingSet
-from semivae.recipe import Recipe
+from semivae.fitting import Hooks, train_supervised
 from semivae.request import Request, prepare
 
 RESULTS = Path(__file__).parent / "results" / "choice"
-SPLIT = 100
-Settings = tuple[str, ...]
-Run = Callable[[TrainingSet, Recipe, int, Hooks], Trained]
-
-
-class Side(NamedTuple):
-    """A recipe, its objective if it is not the recipe's own, the settings to try, and what trains:
-    the recipe or its supervised-only baseline."""
-
-    recipe: str
-    objective: str | None
-    grid: list[Settings]
-    run: Run = train
-
-
-class Task(NamedTuple):
-    """What settings are tried on: a data set, and how many labels train and how many score."""
-
-    data: str
-    labels: int
-    validation: int
-
-
-class Plan(NamedTuple):
-    """What a trial is run on, how long it trains (None: its recipe or settings say so), and the
-    two sides, M2 first."""
-
-    tasks: tuple[Task, ...]
-    epochs: int | None
-    m2: Side
-    optimized: Side
-
-
-MNIST, CIFAR10 = Task("mnist", 1000, 2000), Task("cifar10", 1000, 5000)
-
-
-def alpha_sigma(*pairs: tuple[float, float]) -> list[Settings]:
-    """Candidates for M2."""
-    return [
-        (f"objective.alpha={alpha:g}", f"likelihood.sigma={sigma:g}") for alpha, sigma in pairs
-    ]
-
-
-def alpha_epochs(*triples: tuple[float, int, float]) -> list[Settings]:
-    """Candidates for M2 at sigma = 1: alpha, epochs, the last share over which weights are
-    averaged."""
-    return [
-        (
-            f"objective.alpha={alpha:g}",
-            "likelihood.sigma=1",
-            f"training.epochs={epochs}",
-            f"training.average={average:g}",
-        )
-        for alpha, epochs, average in triples
-    ]
-
-
-def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
-    """Candidates for Optimized-ELBO."""
-    return [(f"objective.beta={beta:g}", f"objective.gamma={gamma:g}") for beta, gamma in pairs]
-
-
-def peak_corruption(*pairs: tuple[float, float]) -> list[Settings]:
-    """Candidates for M2: the highest learning rate, the noise on what q reads."""
-    return [
-        (
-            "objective.alpha=10",
-            f"training.optimizer.peak={peak:g}",
-            f"training.corruption={corruption:g}",
-        )
-        for peak, corruption in pairs
-    ]
-
-
-def alpha_beta_gamma(*triples: tuple[float, float | str, float]) -> list[Settings]:
-    """Candidates for Optimized-ELBO; a text is a schedule."""
-    return [
-        (f"objective.alpha={alpha:g}", f"objective.beta={beta}", f"objective.gamma={gamma:g}")
-        for alpha, beta, gamma in triples
-    ]
-
-
-PLANS = {
-    "mnist": Plan(
-        (MNIST,),
-        4,
-        Side(
-            "paper-m2",
-            None,
-            alpha_sigma((30, 0.25), (100, 0.25), (300, 0.25), (30, 0.5), (100, 0.5), (300, 0.5)),
-        ),
-        Side(
-            "paper-optimized",
-            None,
-            beta_gamma((3, 3), (10, 10), (30, 30), (100, 100), (300, 300), (30, 100)),
-        ),
-    ),
-    # Earlier rounds, in the log too: four epochs, then two with (alpha, sigma) = (10, 1), (30, 1),
-    # (10, 0.5), (30, 0.5), (30, 0.25), (100, 0.25). M2 is best early and falls from then on, so
-    # that this round chooses how long to train and to average.
-    "cifar10": Plan(
-        (CIFAR10,),
-        None,
-        Side(
-            "paper-m2",
-            None,
-            alpha_epochs((10, 1, 0.25), (20, 1, 0.5), (30, 1, 0.5), (7, 2, 0.5), (10, 2, 0.75)),
-        ),
-        Side("paper-optimized", None, beta_gamma((1, 3), (1, 10), (3, 3), (3, 10), (1, 30))),
-    ),
-    # Earlier rounds, in the log too: on MNIST with 1,000 labels under Gumbel-Softmax, 6 epochs at
-    # a peak of 0.001, alpha, then beta and gamma; and without noise, on MNIST alone, two more of
-    # Optimized-ELBO's, (10, 30, 30) and (50, 10, 10).
-    "auto": Plan(
-        (MNIST, MNIST._replace(labels=100), CIFAR10),
-        None,
-        Side(
-            "auto",
-            "equation_8",
-            peak_corruption((0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)),
-        ),
-        Side(
-            "auto",
-            None,
-            alpha_beta_gamma((10, 10, 10), (10, 3, 3), (50, "ramp(-15,0,0.5)", 10)),
-        ),
-    ),
-}
-
-# Passes over the 1,000 labels, 8 steps each.
-SUPERVISED: list[Settings] = [
-    (f"baseline.epochs={passes}",) for passes in (10, 20, 40, 80, 188, 400)
-]
 
 
 def trial(
@@ -208,7 +72,7 @@ def scored(request: Request, run: Run, data_dir: Path | None) -> dict[str, objec
 
 def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings:
     """Runs the trials of one side that are not in its log yet; the settings of the best mean over
-    the tasks."""
+    its tasks."""
     log.parent.mkdir(parents=True, exist_ok=True)
     done: dict[tuple[Task, Settings], float] = {}
     for line in log.read_text().splitlines() if log.exists() else []:
@@ -217,7 +81,7 @@ def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings
         if (asked["recipe"], asked["objective"], asked["epochs"]) == (*side[:2], plan.epochs):
             task = Task(asked["data"], asked["labels"], asked["validation"])
             done[task, tuple(record["settings"])] = record["validation_accuracy"]
-    for settings, task in itertools.product(side.grid, plan.tasks):
+    for settings, task in itertools.product(side.grid, side.tasks):
         if (task, settings) in done:
             continue
         result = trial(task, plan, side, settings, data_dir)
@@ -226,7 +90,7 @@ def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings
         reached = done[task, settings] = float(str(result["validation_accuracy"]))
         print(log.stem, side.objective or side.recipe, *task, *settings, reached, flush=True)
     means = {
-        settings: statistics.mean(done[task, settings] for task in plan.tasks)
+        settings: statistics.mean(done[task, settings] for task in side.tasks)
         for settings in side.grid
     }
     best = max(side.grid, key=means.__getitem__)
@@ -251,7 +115,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     plan = PLANS[options.plan]
     if options.supervised:
-        only = Side(plan.m2.recipe, plan.m2.objective, SUPERVISED, train_supervised)
+        only = plan.m2._replace(grid=SUPERVISED, run=train_supervised)
         choose(plan, only, RESULTS / f"{options.plan}-supervised.jsonl", options.data_dir)
         return
     log = RESULTS / f"{options.plan}.jsonl"

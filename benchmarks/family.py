@@ -22,7 +22,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.choose import Run, Settings, scored
+from benchmarks.choice_plans import Run, Settings
+from benchmarks.choose import scored
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, write
 from benchmarks.family_trials import BY_GRID, tried

@@ -4,7 +4,7 @@ that choose the symbols."""
 from dataclasses import replace
 from typing import NamedTuple
 
-from benchmarks.choose import SPLIT, Settings, alpha_beta_gamma
+from benchmarks.choice_plans import SPLIT, Settings, alpha_beta_gamma
 from semivae.request import Request
 
 VALIDATION, SEEDS = 2000, 3

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks import family
-from benchmarks.choose import SPLIT
+from benchmarks.choice_plans import SPLIT
 from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, markdown, readings, symbols, verdict, write
 from benchmarks.family_trials import section, tried

@@ -1,0 +1,150 @@
+"""What `benchmarks.choose` tries: the candidates of each side, as values."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from semivae.fitting import Hooks, Trained, train
+from semivae.predictor import TrainingSet
+from semivae.recipe import Recipe
+
+SPLIT = 100
+Settings = tuple[str, ...]
+Run = Callable[[TrainingSet, Recipe, int, Hooks], Trained]
+
+
+class Task(NamedTuple):
+    """What settings are tried on: a data set, and how many labels train and how many score."""
+
+    data: str
+    labels: int
+    validation: int
+
+
+MNIST, CIFAR10 = Task("mnist", 1000, 2000), Task("cifar10", 1000, 5000)
+FEW_LABELS = MNIST._replace(labels=100)
+
+
+class Side(NamedTuple):
+    """A recipe, its objective if it is not the recipe's own, what it is tried on, the settings to
+    try, and what trains: the recipe or its supervised-only baseline."""
+
+    recipe: str
+    objective: str | None
+    tasks: tuple[Task, ...]
+    grid: list[Settings]
+    run: Run = train
+
+
+class Plan(NamedTuple):
+    """How long a trial trains (None: its recipe or settings say so), and the two sides, M2
+    first."""
+
+    epochs: int | None
+    m2: Side
+    optimized: Side
+
+
+def alpha_sigma(*pairs: tuple[float, float]) -> list[Settings]:
+    """Candidates for M2."""
+    return [
+        (f"objective.alpha={alpha:g}", f"likelihood.sigma={sigma:g}") for alpha, sigma in pairs
+    ]
+
+
+def alpha_epochs(*triples: tuple[float, int, float]) -> list[Settings]:
+    """Candidates for M2 at sigma = 1: alpha, epochs, the last share over which weights are
+    averaged."""
+    return [
+        (
+            f"objective.alpha={alpha:g}",
+            "likelihood.sigma=1",
+            f"training.epochs={epochs}",
+            f"training.average={average:g}",
+        )
+        for alpha, epochs, average in triples
+    ]
+
+
+def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
+    """Candidates for Optimized-ELBO."""
+    return [(f"objective.beta={beta:g}", f"objective.gamma={gamma:g}") for beta, gamma in pairs]
+
+
+def peak_corruption(*pairs: tuple[float, float]) -> list[Settings]:
+    """Candidates for M2: the highest learning rate, the noise on what q reads."""
+    return [
+        (
+            "objective.alpha=10",
+            f"training.optimizer.peak={peak:g}",
+            f"training.corruption={corruption:g}",
+        )
+        for peak, corruption in pairs
+    ]
+
+
+def alpha_beta_gamma(*triples: tuple[float, float | str, float]) -> list[Settings]:
+    """Candidates for Optimized-ELBO; a text is a schedule."""
+    return [
+        (f"objective.alpha={alpha:g}", f"objective.beta={beta}", f"objective.gamma={gamma:g}")
+        for alpha, beta, gamma in triples
+    ]
+
+
+PLANS = {
+    "mnist": Plan(
+        4,
+        Side(
+            "paper-m2",
+            None,
+            (MNIST,),
+            alpha_sigma((30, 0.25), (100, 0.25), (300, 0.25), (30, 0.5), (100, 0.5), (300, 0.5)),
+        ),
+        Side(
+            "paper-optimized",
+            None,
+            (MNIST,),
+            beta_gamma((3, 3), (10, 10), (30, 30), (100, 100), (300, 300), (30, 100)),
+        ),
+    ),
+    # Earlier rounds, in the log too: four epochs, then two with (alpha, sigma) = (10, 1), (30, 1),
+    # (10, 0.5), (30, 0.5), (30, 0.25), (100, 0.25). M2 is best early and falls from then on, so
+    # that this round chooses how long to train and to average.
+    "cifar10": Plan(
+        None,
+        Side(
+            "paper-m2",
+            None,
+            (CIFAR10,),
+            alpha_epochs((10, 1, 0.25), (20, 1, 0.5), (30, 1, 0.5), (7, 2, 0.5), (10, 2, 0.75)),
+        ),
+        Side(
+            "paper-optimized",
+            None,
+            (CIFAR10,),
+            beta_gamma((1, 3), (1, 10), (3, 3), (3, 10), (1, 30)),
+        ),
+    ),
+    # Earlier rounds, in the log too: on MNIST with 1,000 labels under Gumbel-Softmax, 6 epochs at
+    # a peak of 0.001, alpha, then beta and gamma; and without noise two more of Optimized-ELBO's,
+    # (10, 30, 30) and (50, 10, 10).
+    "auto": Plan(
+        None,
+        Side(
+            "auto",
+            "equation_8",
+            (MNIST, FEW_LABELS, CIFAR10),
+            peak_corruption((0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)),
+        ),
+        Side(
+            "auto",
+            None,
+            (MNIST, FEW_LABELS),
+            alpha_beta_gamma((10, 10, 10), (10, 3, 3), (50, "ramp(-15,0,0.5)", 10)),
+        ),
+    ),
+}
+
+# Passes over the 1,000 labels, 8 steps each.
+SUPERVISED: list[Settings] = [
+    (f"baseline.epochs={passes}",) for passes in (10, 20, 40, 80, 188, 400)
+]
