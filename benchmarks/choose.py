@@ -9,9 +9,9 @@ labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One li
 to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
-images: M2 first chooses the learning rate and the noise on what q reads, by its mean over MNIST
-with 1,000 and with 100 labels and CIFAR-10, then Optimized-ELBO its symbols under these, on MNIST
-alone, which leaves CIFAR-10 as a domain that chose no symbol.
+images, chosen by the mean over MNIST with 1,000 and with 100 labels: M2 its learning rate and the
+noise on what q reads, then Optimized-ELBO its symbols. In `auto-noise` CIFAR-10 has its say on the
+noise too; it chose no symbol and is left as another domain.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -120,8 +120,9 @@ def main() -> None:
         return
     log = RESULTS / f"{options.plan}.jsonl"
     shared = choose(plan, plan.m2, log, options.data_dir)
-    grid = [_with(shared, settings) for settings in plan.optimized.grid]
-    choose(plan, plan.optimized._replace(grid=grid), log, options.data_dir)
+    if plan.optimized is not None:
+        grid = [_with(shared, settings) for settings in plan.optimized.grid]
+        choose(plan, plan.optimized._replace(grid=grid), log, options.data_dir)
 
 
 if __name__ == "__main__":
