@@ -36,12 +36,12 @@ class Side(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How long a trial trains (None: its recipe or settings say so), and the sides, M2 first,
-    alone where it chooses for both."""
+    """How long a trial trains (None: its recipe or settings say so), and the two sides, M2
+    first."""
 
     epochs: int | None
     m2: Side
-    optimized: Side | None = None
+    optimized: Side
 
 
 def alpha_sigma(*pairs: tuple[float, float]) -> list[Settings]:
@@ -71,7 +71,7 @@ def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
 
 
 def peak_corruption(*pairs: tuple[float, float]) -> list[Settings]:
-    """Candidates for M2: the highest learning rate, the noise on what q reads."""
+    """Candidates for either side: the highest learning rate, the noise on what q reads."""
     return [
         (
             "objective.alpha=10",
@@ -151,6 +151,12 @@ PLANS = {
             "equation_8",
             (MNIST, FEW_LABELS, CIFAR10),
             peak_corruption((0.003, 0), (0.003, 0.3), (0.003, 0.5)),
+        ),
+        Side(
+            "auto",
+            None,
+            (MNIST, FEW_LABELS, CIFAR10),
+            peak_corruption((0.003, 0), (0.003, 0.3)),
         ),
     ),
 }
