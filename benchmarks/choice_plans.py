@@ -143,14 +143,14 @@ PLANS = {
             ),
         ),
     ),
-    # At the learning rate of `auto`; on MNIST the trials of its log.
-    "auto-noise": Plan(
+    # What trains each side, with CIFAR-10 beside the trials of `auto` on MNIST.
+    "auto-training": Plan(
         None,
         Side(
             "auto",
             "equation_8",
             (MNIST, FEW_LABELS, CIFAR10),
-            peak_corruption((0.003, 0), (0.003, 0.3), (0.003, 0.5)),
+            peak_corruption((0.001, 0), (0.003, 0), (0.003, 0.3)),
         ),
         Side(
             "auto",
