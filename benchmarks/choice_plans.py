@@ -73,11 +73,7 @@ def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
 def peak_corruption(*pairs: tuple[float, float]) -> list[Settings]:
     """Candidates for either side: the highest learning rate, the noise on what q reads."""
     return [
-        (
-            "objective.alpha=10",
-            f"training.optimizer.peak={peak:g}",
-            f"training.corruption={corruption:g}",
-        )
+        (f"training.optimizer.peak={peak:g}", f"training.corruption={corruption:g}")
         for peak, corruption in pairs
     ]
 
@@ -132,7 +128,12 @@ PLANS = {
             "auto",
             "equation_8",
             (MNIST, FEW_LABELS),
-            peak_corruption((0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)),
+            [
+                ("objective.alpha=10", *settings)
+                for settings in peak_corruption(
+                    (0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)
+                )
+            ],
         ),
         Side(
             "auto",
@@ -150,13 +151,19 @@ PLANS = {
             "auto",
             "equation_8",
             (MNIST, FEW_LABELS, CIFAR10),
-            peak_corruption((0.001, 0), (0.003, 0), (0.003, 0.3)),
+            [
+                ("objective.alpha=10", *settings)
+                for settings in peak_corruption((0.001, 0), (0.003, 0), (0.003, 0.3))
+            ],
         ),
         Side(
             "auto",
             None,
             (MNIST, FEW_LABELS, CIFAR10),
-            peak_corruption((0.003, 0), (0.003, 0.3)),
+            [
+                (*settings, "objective.alpha=10", "objective.beta=10", "objective.gamma=10")
+                for settings in peak_corruption((0.003, 0), (0.003, 0.3))
+            ],
         ),
     ),
 }

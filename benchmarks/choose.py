@@ -10,8 +10,8 @@ to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run 
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
 images, chosen by the mean over MNIST with 1,000 and with 100 labels: M2 its learning rate and the
-noise on what q reads, then Optimized-ELBO its symbols. In `auto-training` each side chooses its own
-learning rate and noise once more, and CIFAR-10 has its say; it chose no symbol and is left as
+noise on what q reads, then Optimized-ELBO its symbols. In `auto-training` each side chooses its
+own learning rate and noise once more, and CIFAR-10 has its say; it chose no symbol and is left as
 another domain.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
