@@ -173,7 +173,11 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
             + ", of split 100, which no row uses (benchmarks/choose.py; log in "
             'benchmarks/results/choice); the symbols of "our defaults" on those of MNIST alone'
         ),
-        "shared by the two sides": "network, alpha, sigma, estimator, epochs and seeds",
+        "shared by the two sides": (
+            "network, alpha, sigma, estimator, epochs and seeds; in the literal rows all but "
+            "the objective; under our defaults each side has its own learning rate and noise "
+            "on what q reads, M2 the best of three on each data set"
+        ),
         "augmentation": "none",
         "sum over y": (
             "literal rows: Gumbel-Softmax; our defaults: the likeliest classes exactly and an "
