@@ -16,8 +16,8 @@ another domain.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
-chooses how long the supervised-only network of a plan trains, in six trials, scored likewise; its
-log is <plan>-supervised.jsonl.
+chooses how long the supervised-only network of a plan trains, and under which noise on what it
+reads, scored likewise; its log is <plan>-supervised.jsonl.
 """
 
 import argparse
