@@ -10,9 +10,9 @@ to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run 
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
 images, chosen by the mean over MNIST with 1,000 and with 100 labels: M2 its learning rate and the
-noise on what q reads, then Optimized-ELBO its symbols. In `auto-training` each side chooses its
-own learning rate and noise once more, and CIFAR-10 has its say; it chose no symbol and is left as
-another domain.
+noise on what q reads, then Optimized-ELBO its symbols. In
+`auto-cifar10` M2 takes the learning rate that is best for it on CIFAR-10, and our default is seen
+to do no harm there.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 

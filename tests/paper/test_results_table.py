@@ -9,6 +9,7 @@ import pytest
 from semivae.config import choose, set_value, to_plain
 from semivae.labels import Relaxed
 from semivae.models.specs import Gaussian
+from semivae.optimizers import Adam
 from semivae.paper import results_table
 from semivae.paper.results import RunResult
 from semivae.paper.results_table import table_of, tabulate
@@ -254,16 +255,15 @@ def recipe_of(side: Side) -> Any:
 @pytest.mark.parametrize("suffix", ["", OUR_DEFAULTS], ids=["literal", "ours"])
 @pytest.mark.parametrize("quick", [False, True], ids=["full", "quick"])
 def test_the_two_sides_differ_only_in_the_objective(data: str, suffix: str, quick: bool) -> None:
-    """Under our defaults each has the learning rate and the noise that are best for it."""
+    """Under our defaults M2 has, on CIFAR-10, the learning rate that is best for it."""
     table = {(side.data, side.model): side for side in sides(quick)}
     m2, optimized = table[data, M2 + suffix], table[data, OPTIMIZED + suffix]
     ours, theirs = recipe_of(m2), recipe_of(optimized)
     assert ours.objective != theirs.objective
-    if suffix:
-        chosen = {"optimizer": ours.training.optimizer, "corruption": ours.training.corruption}
-        theirs = dataclasses.replace(
-            theirs, training=dataclasses.replace(theirs.training, **chosen)
-        )
+    if suffix and data == "cifar10":
+        assert (ours.training.optimizer, theirs.training.optimizer) == (Adam(1e-3), Adam(3e-3))
+        own = dataclasses.replace(theirs.training, optimizer=ours.training.optimizer)
+        theirs = dataclasses.replace(theirs, training=own)
     # M2's runs bring the baseline along, for which the passes were chosen.
     assert dataclasses.replace(theirs, objective=ours.objective, baseline=ours.baseline) == ours
     assert ours.objective.alpha == theirs.objective.alpha

@@ -40,7 +40,7 @@ M1_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "mnist": (),
     "cifar10": ("likelihood=learned-gaussian",),
 }
-M2_OF_FEW_ROWS = ("objective.alpha=10",)
+QUICK_M2 = ("objective.alpha=10",)
 M1M2_EPOCHS, QUICK_EPOCHS = 12, 12
 BATCH = 128
 
@@ -99,7 +99,7 @@ def _without(data: str, counts: Sequence[int], seed: int, quick: bool) -> list[C
     for labels in counts:
         asked = replace(ours, labels=labels)
         # As in the results table, so that its runs at 1,000 labels are these.
-        m2 = replace(asked, objective="equation_8", settings=M2_OF_OURS.get(data, M2_OF_FEW_ROWS))
+        m2 = replace(asked, objective="equation_8", settings=M2_OF_OURS.get(data, QUICK_M2))
         alone = replace(asked, settings=(f"baseline.epochs={_passes(data, labels)}",))
         cells += [
             Cell(SPREADING, asked),

@@ -171,12 +171,12 @@ def protocol(results: list[RunResult]) -> dict[str, str]:
         "labels used to choose": (
             ", ".join(f"{n:,} for {TITLES[data]}" for data, n in LABELS_USED_TO_CHOOSE.items())
             + ", of split 100, which no row uses (benchmarks/choose.py; log in "
-            'benchmarks/results/choice); the symbols of "our defaults" on those of MNIST alone'
+            'benchmarks/results/choice); "our defaults" on those of MNIST alone, but for the '
+            "learning rate of M2 on CIFAR-10"
         ),
         "shared by the two sides": (
-            "network, alpha, sigma, estimator, epochs and seeds; in the literal rows all but "
-            "the objective; under our defaults each side has its own learning rate and noise "
-            "on what q reads, M2 the best of three on each data set"
+            "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
+            "seeds; under our defaults M2 has a learning rate of its own on CIFAR-10"
         ),
         "augmentation": "none",
         "sum over y": (
