@@ -56,7 +56,7 @@ M2_OF_OURS: Mapping[str, tuple[str, ...]] = {
     "mnist": ("objective.alpha=10",),
     "cifar10": ("objective.alpha=10", "training.optimizer.peak=0.001"),
 }
-# Passes of supervised-only over its labels, chosen likewise.
+# Passes of supervised-only over its labels, chosen likewise; without noise, as the sides.
 SUPERVISED_PASSES: Mapping[str, int] = {"mnist": 40, "cifar10": 20}
 
 
