@@ -2,17 +2,16 @@
 
     python -m benchmarks.choose mnist [--data-dir DIR]
 
-Both sides get the same number of trials. First M2 (Eq 8): alpha (and sigma); then Optimized-ELBO,
-with the alpha and sigma that were best for M2, so that the baseline is tuned as hard as it can be:
-beta and gamma. Every trial trains on labels of split 100 and is scored on further training
-labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is not read. One line per trial goes
-to benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
+First M2 (Eq 8): alpha (and sigma); then Optimized-ELBO, with what was best for M2: beta and gamma,
+in as many trials, so that the baseline is tuned as hard. Every trial trains on labels of split 100
+and is scored on further training labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is
+not read. One line per trial goes to benchmarks/results/choice/<plan>.jsonl, and a trial that is
+there is not run again.
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
-images, chosen by the mean over MNIST with 1,000 and with 100 labels: M2 its learning rate and the
-noise on what q reads, then Optimized-ELBO its symbols. In
-`auto-cifar10` M2 takes the learning rate that is best for it on CIFAR-10, and our default is seen
-to do no harm there.
+images, by the mean over MNIST with 1,000 and with 100 labels: M2 chooses the learning rate and the
+noise on what q reads, Optimized-ELBO its symbols under these. `auto-cifar10` is a look at CIFAR-10
+under both sides' learning rate and noise, from which M2 takes its learning rate there.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -105,8 +104,23 @@ def _with(shared: Settings, settings: Settings) -> Settings:
     return (*(s for s in shared if s.partition("=")[0] not in own), *settings)
 
 
+def both(name: str, data_dir: Path | None) -> tuple[Settings, Settings]:
+    """The best settings of either side of a plan, M2's first, which the other side shares."""
+    plan, log = PLANS[name], RESULTS / f"{name}.jsonl"
+    shared = choose(plan, plan.m2, log, data_dir)
+    grid = [_with(shared, settings) for settings in plan.optimized.grid]
+    return shared, choose(plan, plan.optimized._replace(grid=grid), log, data_dir)
+
+
+def supervised(name: str, grid: list[Settings], data_dir: Path | None) -> Settings:
+    """The best of the grid for the supervised-only network of a plan."""
+    plan = PLANS[name]
+    only = plan.m2._replace(grid=grid, run=train_supervised)
+    return choose(plan, only, RESULTS / f"{name}-supervised.jsonl", data_dir)
+
+
 def main() -> None:
-    """Chooses for one plan, M2's symbols first."""
+    """Chooses for one plan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("plan", choices=list(PLANS))
     parser.add_argument("--supervised", action="store_true")
@@ -114,15 +128,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    plan = PLANS[options.plan]
     if options.supervised:
-        only = plan.m2._replace(grid=SUPERVISED, run=train_supervised)
-        choose(plan, only, RESULTS / f"{options.plan}-supervised.jsonl", options.data_dir)
-        return
-    log = RESULTS / f"{options.plan}.jsonl"
-    shared = choose(plan, plan.m2, log, options.data_dir)
-    grid = [_with(shared, settings) for settings in plan.optimized.grid]
-    choose(plan, plan.optimized._replace(grid=grid), log, options.data_dir)
+        supervised(options.plan, SUPERVISED, options.data_dir)
+    else:
+        both(options.plan, options.data_dir)
 
 
 if __name__ == "__main__":

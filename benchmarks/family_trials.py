@@ -11,9 +11,10 @@ from semivae.paper.experiments import table
 from semivae.request import Request
 
 BY_HAND, BY_GRID = "family-tried.jsonl", "family.jsonl"
-# In every trial, or of the network alone: they say nothing of what was tried.
+# In every trial, or of the network alone, whatever the value; and one that most trials have. They
+# say nothing of what was tried.
 COMMON_NAMES = ("labels", "training.learning_rate", "network", "network.hidden")
-COMMON = "training.optimizer.peak=0.001"
+COMMON_SETTING = "training.optimizer.peak=0.001"
 
 OWN = "the recipe's"
 
@@ -41,7 +42,7 @@ def tried(folder: Path) -> list[Trial]:
 
 
 def _common(setting: str) -> bool:
-    return setting == COMMON or setting.partition("=")[0] in COMMON_NAMES
+    return setting == COMMON_SETTING or setting.partition("=")[0] in COMMON_NAMES
 
 
 def _read(log: Path) -> Iterator[Trial]:

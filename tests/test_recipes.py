@@ -140,7 +140,7 @@ def test_auto_sums_exactly_over_few_rows_and_by_the_pruned_estimate_over_many() 
 
 
 def test_auto_learns_faster_from_many_images() -> None:
-    """The learning rate of benchmarks/results/choice/auto.jsonl, where nothing else was tried."""
+    """benchmarks/results/choice/auto.jsonl; tables and few images were no part of that choice."""
     many = {"images": MNIST, "table": TABLE._replace(n_unlabeled=MANY_ROWS + 1)}
     peaks = {name: build("auto", facts).training.optimizer.peak for name, facts in many.items()}
     assert peaks == {"images": 3e-3, "table": 1e-3}

@@ -165,9 +165,9 @@ def auto(facts: DataFacts) -> Recipe:
     """Images: the paper's CNN, Bernoulli; tables: an MLP, a learned sigma; the sum over y.
 
     Few rows take the exact sum, many its cheaper unbiased estimate, and stronger sharpening and
-    balance; many images learn three times as fast. This was chosen on validation rows, for few of
-    scikit-learn's digits (benchmarks/results/choice/digits.jsonl), for many of MNIST (auto.jsonl
-    beside it).
+    balance; many images three times the learning rate, at which Eq 8 collapses on CIFAR-10. This
+    was chosen on validation rows, for few of scikit-learn's digits
+    (benchmarks/results/choice/digits.jsonl), for many of MNIST (auto.jsonl beside it).
     """
     rows = facts.n_unlabeled or facts.n_labeled
     many = rows > MANY_ROWS

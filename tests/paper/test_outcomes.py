@@ -151,7 +151,7 @@ def test_c11_every_table_and_the_colour_images_under_symbols_of_digits() -> None
         ]
 
     found = it_carries_over(tables(2.0), sides(1, 1, OUR_DEFAULTS))
-    assert found.verdict == HOLDS and "CIFAR-10 under symbols chosen on MNIST" in found.words
+    assert found.verdict == HOLDS and "CIFAR-10, symbols chosen on MNIST" in found.words
     assert "Tumours, 20 labels: +12.00 ± 0.00 points" in found.words
     assert it_carries_over(tables(2.0), sides(1, -1, OUR_DEFAULTS)).verdict == MIXED
     assert it_carries_over(tables(0.0), {}).verdict == UNSHOWN

@@ -89,15 +89,6 @@ def test_rows_hold_the_means_and_standard_errors_of_the_seeds() -> None:
     assert m2.n_labels_used_to_choose == 3000
 
 
-def test_labels_used_to_choose_are_those_of_the_row_s_own_recipe(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(results_table, "LABELS_USED_FOR_DEFAULTS", {"cifar10": 7})
-    models = (OPTIMIZED, OPTIMIZED + OUR_DEFAULTS)
-    rows = tabulate({("cifar10", model): [result(40.0)] for model in models}).rows
-    assert [row.n_labels_used_to_choose for row in rows] == [6000, 7]
-
-
 def test_supervised_only_is_read_from_the_m2_runs_and_has_no_printed_number() -> None:
     row = row_of(tabulate(some_results()).rows, SUPERVISED)
     assert row.paper is None

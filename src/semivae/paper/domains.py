@@ -13,7 +13,7 @@ from semivae.paper.experiments import (
     table,
 )
 from semivae.paper.results import RunResult
-from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
+from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED, m2_of
 from semivae.paper.spreads import Gain, gain, spread
 from semivae.plots.panels import Reading, panels
 from semivae.request import Request
@@ -55,8 +55,7 @@ def _request(data: str, labels: int, model: str, seed: int, quick: bool) -> Requ
     ours = Request(data, labels=labels, seed=seed, baseline=False, epochs=10 if quick else None)
     if model == OPTIMIZED:
         return ours
-    # As in the results table, "our defaults".
-    return replace(ours, objective="equation_8", settings=("objective.alpha=10",), baseline=True)
+    return replace(m2_of(ours), baseline=True)
 
 
 def read(run: Run, result: RunResult) -> Iterator[Reading]:

@@ -109,7 +109,7 @@ def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
     )
     colour = _gain(sides, "cifar10", OUR_DEFAULTS)
     if colour is not None:
-        gains["CIFAR-10 under symbols chosen on MNIST, 1,000 labels"] = colour
+        gains["CIFAR-10, symbols chosen on MNIST, M2 at its own learning rate"] = colour
     words = (
         f"Test accuracy over M2: {told(gains, 2, 'points')}. Over the network without unlabeled "
         f"rows: {told(alone, 2, 'points')}."
