@@ -2,6 +2,7 @@
 trained again."""
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,13 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from semivae.config import set_value
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.models.m2 import M2
-from semivae.paper.results import RunResult, adopt, load_result, load_results, name_of
-from semivae.paper.runs import execute, execute_all, execute_in_parallel
+from semivae.paper.results import (
+    RunResult,
+    adopt,
+    load_result,
+    load_results,
+    name_of,
+    write_result,
+)
+from semivae.paper.runs import execute, execute_all, execute_in_parallel, sole
 from semivae.request import Request, prepare
 from semivae.runs import Finished
 from semivae.training import EpochLog, Snapshot
@@ -171,6 +180,39 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Pat
     assert result.test == whole.test
     assert result.name == whole.name
     assert files(folder) == [f"{result.name}.json"]
+
+
+def test_a_run_that_another_process_trains_is_waited_for_and_read(tmp_path: Path) -> None:
+    """As one of several jobs does that outlives its killed parent."""
+    folder = tmp_path / "there" / ".partial" / name(REQUEST)
+    whole, steps = run(REQUEST, tmp_path)
+    assert steps
+    found: list[tuple[RunResult, int]] = []
+    waiting = threading.Thread(target=lambda: found.append(run(REQUEST, tmp_path / "there")))
+    with sole(folder):
+        waiting.start()
+        waiting.join(timeout=1)
+        assert waiting.is_alive() and not folder.exists()
+        write_result(tmp_path / "there" / f"{whole.name}.json", whole)
+    waiting.join(timeout=60)
+    assert [(result.summary, steps) for result, steps in found] == [(whole.summary, 0)]
+
+
+def test_a_run_is_trained_alone_in_its_folder(tmp_path: Path) -> None:
+    lock = tmp_path / ".partial" / f"{name(REQUEST)}.lock"
+
+    class Asking(Hooks):
+        asked = False
+
+        def on_step(self, step: int, steps: int) -> None:
+            self.asked = True
+            with pytest.raises(Timeout):
+                FileLock(lock).acquire(timeout=0)
+
+    hooks = Asking()
+    execute(REQUEST, tmp_path, None, hooks)
+    assert hooks.asked
+    assert not lock.exists(), "nothing is left of a run that has ended"
 
 
 def test_a_folder_without_a_configuration_is_started_anew(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from semivae.errors import InputError
 from semivae.fitting import Hooks, train_supervised
 from semivae.models.specs import AnyNetwork, Family, LikelihoodSpec
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
+from semivae.paper.runs import sole
 from semivae.predictor import predictor_of
 from semivae.request import Prepared, Request, prepare
 from semivae.training import Training
@@ -117,14 +118,15 @@ def first_stage(request: Request, results: Path, data_dir: Path | None, hooks: H
     prepared = prepare(request, data_dir)
     name = name_of(request, _first_stage_of(prepared))
     folder = results / FIRST_STAGES / name
-    if not (folder / rundir.CHECKPOINT_STATE).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        runs.run_first_stage(runs.start(prepared, folder), folder, hooks)
-        return folder
-    prepared, model, snapshot = runs.resume(folder, data_dir)
-    assert snapshot is not None
-    if snapshot.epoch < _first_stage_of(prepared).pretraining.epochs:
-        runs.run_first_stage(prepared, folder, hooks, model, snapshot)
+    with sole(folder):
+        if not (folder / rundir.CHECKPOINT_STATE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            runs.run_first_stage(runs.start(prepared, folder), folder, hooks)
+            return folder
+        prepared, model, snapshot = runs.resume(folder, data_dir)
+        assert snapshot is not None
+        if snapshot.epoch < _first_stage_of(prepared).pretraining.epochs:
+            runs.run_first_stage(prepared, folder, hooks, model, snapshot)
     return folder
 
 

@@ -4,18 +4,21 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
+from filelock import FileLock
 from joblib import Parallel, delayed
 
 from semivae import runs
 from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.fitting import Hooks
+from semivae.models.base import DeepGenerativeModel
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
 from semivae.request import Prepared, Request, prepare
 from semivae.rundir import (
@@ -27,6 +30,7 @@ from semivae.rundir import (
     RunConfig,
     load_config,
 )
+from semivae.training import Snapshot
 
 Result = TypeVar("Result")
 
@@ -66,50 +70,78 @@ def execute(
     name = name_of(request, prepared.recipe)
     path = results / f"{name}.json"
     plain = to_plain(prepared.recipe)
-    found = stored(path, plain)
-    if found is not None and (examination is None or examination.done(found.examined)):
-        return found
     folder = results / ".partial" / name
-    model, snapshot = None, None
+
+    def here() -> RunResult | None:
+        found = stored(path, plain)
+        whole = found and (examination is None or examination.done(found.examined))
+        return found if whole else None
+
+    if (found := here()) is not None:
+        return found
+    with sole(folder):
+        if (found := here()) is not None:  # another process trained it meanwhile
+            return found
+        prepared, model, snapshot = _begin(prepared, folder, data_dir, first_stage)
+        examined: dict[str, Any] = {}
+
+        def examine(finished: runs.Finished) -> None:
+            if examination is not None:
+                examined.update(examination(finished, results / name))
+
+        # Examined before its model ends the run: one killed meanwhile is not trained again.
+        finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot, examine)
+        if finished.test is None:
+            raise InputError(f"{request.data} has no test set, so there is nothing to report")
+        weights = finished.trained.predictor.model.parameters()
+        result = RunResult(
+            name=name,
+            summary=finished.summary(Path(name)),
+            test=finished.test.to_json(),
+            recipe=plain,
+            request=asdict(request),
+            parameters=sum(weight.numel() for weight in weights),
+            commit=commit,
+            machine=machine(),
+            history=finished.history,
+            examined=examined,
+        )
+        write_result(path, result)
+        shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+@contextmanager
+def sole(folder: Path) -> Iterator[None]:
+    """Holds a folder that a run is trained in, and waits for it as long as another process does:
+    one of several jobs outlives a killed `reproduce` and would write the same files."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f"{folder.name}.lock")
+    with FileLock(lock):
+        yield
+        lock.unlink(missing_ok=True)  # who waits for it finds the result
+
+
+def _begin(
+    prepared: Prepared,
+    folder: Path,
+    data_dir: Path | None,
+    first_stage: Callable[[], Path] | None,
+) -> tuple[Prepared, DeepGenerativeModel | None, Snapshot | None]:
+    """A run in its folder: where an interrupted one is, where its first stage ended, or new."""
     started = (folder / CONFIG).exists()
     ended = (folder / MODEL).exists()  # killed just before its result was written: do it over
     if started and not ended:
-        prepared, model, snapshot = runs.resume(folder, data_dir)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-        begun = None if first_stage is None else first_stage()
-        prepared = runs.start(prepared, folder)
-        if begun is not None:
-            _check_same_first_stage(load_config(begun), prepared)
-            for part in (CHECKPOINT, METRICS, CHECKPOINT_STATE):  # the last one: resumable now
-                shutil.copyfile(begun / part, folder / part)
-            prepared, model, snapshot = runs.resume(folder, data_dir)
-    examined: dict[str, Any] = {}
-
-    def examine(finished: runs.Finished) -> None:
-        if examination is not None:
-            examined.update(examination(finished, results / name))
-
-    # Examined before its model ends the run: one that is killed meanwhile is not trained again.
-    finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot, examine)
-    if finished.test is None:
-        raise InputError(f"{request.data} has no test set, so there is nothing to report")
-    weights = finished.trained.predictor.model.parameters()
-    result = RunResult(
-        name=name,
-        summary=finished.summary(Path(name)),
-        test=finished.test.to_json(),
-        recipe=plain,
-        request=asdict(request),
-        parameters=sum(weight.numel() for weight in weights),
-        commit=commit,
-        machine=machine(),
-        history=finished.history,
-        examined=examined,
-    )
-    write_result(path, result)
+        return runs.resume(folder, data_dir)
     shutil.rmtree(folder, ignore_errors=True)
-    return result
+    begun = None if first_stage is None else first_stage()
+    prepared = runs.start(prepared, folder)
+    if begun is None:
+        return prepared, None, None
+    _check_same_first_stage(load_config(begun), prepared)
+    for part in (CHECKPOINT, METRICS, CHECKPOINT_STATE):  # the last one: resumable now
+        shutil.copyfile(begun / part, folder / part)
+    return runs.resume(folder, data_dir)
 
 
 def _check_same_first_stage(begun: RunConfig, prepared: Prepared) -> None:
