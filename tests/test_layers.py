@@ -105,7 +105,7 @@ THIRD_PARTY: dict[str, frozenset[str] | None] = {
     "markdown_it": frozenset({"book"}),
     "pooch": frozenset({"data"}),
     "joblib": frozenset({"paper"}),
-    "filelock": frozenset({"cli"}),
+    "filelock": frozenset({"cli", "paper"}),
 }
 # Slow to import (0.05 to 0.2 s) and needed only while training.
 ONLY_IN_FUNCTIONS = frozenset({"accelerate"})
