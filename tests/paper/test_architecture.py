@@ -238,7 +238,7 @@ def test_a_learning_rate_that_moves_is_not_the_printed_one() -> None:
     recipe = RECIPES["auto"].build(DATA["MNIST"])
     model = recipe.model.build(MNIST, torch.zeros(10), 0)
     values = column(architecture._settings(recipe, model), "Verdict")
-    assert values["Learning Rate"].startswith("differs: 1e-3, OneCycle(")
+    assert values["Learning Rate"].startswith("differs: 3e-3, OneCycle(")
 
 
 def test_the_symbols_are_those_of_the_recipes() -> None:
