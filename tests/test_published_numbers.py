@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from benchmarks import family, family_table, family_trials, tables
 
+from semivae.config import set_value
 from semivae.paper import (
     ablation,
     claims,
@@ -22,8 +23,9 @@ from semivae.paper import (
 )
 from semivae.paper.experiments import Experiment, to_csv
 from semivae.paper.experiments import read as read_runs
+from semivae.paper.results import name_of
 from semivae.paper.results_table import Collected, bars, read
-from semivae.recipe import Reached
+from semivae.recipe import DataFacts, Reached
 from semivae.recipes import RECIPES
 from semivae.report import results_markdown
 
@@ -74,6 +76,17 @@ def test_what_a_recipe_reached_is_in_the_result_files(
     assert round(statistics.stdev(accuracies) / len(runs) ** 0.5, 2) == row.standard_error
     minutes = statistics.mean(run.summary["train_seconds"] for run in runs) / 60
     assert round(minutes, 1) == row.minutes
+    recipe = RECIPES[name].build(FACTS[row.data])
+    baseline = [each for each in runs[0].asked.settings if each.startswith("baseline.")]
+    for setting in (*row.settings, *baseline):
+        recipe = set_value(recipe, *setting.split("=", 1))
+    assert name_of(runs[0].asked, recipe) == runs[0].name
+
+
+FACTS = {
+    "mnist": DataFacts((1, 28, 28), 1_000, 59_000, 10),
+    "cifar10": DataFacts((3, 32, 32), 1_000, 49_000, 10),
+}
 
 
 def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:

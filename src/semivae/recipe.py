@@ -77,6 +77,8 @@ class Reached(NamedTuple):
     """What a recipe reached on a test set: mean and standard error over seeds, in percent.
 
     `minutes` of training per run, one thread; `command` shows it, from the run files in `source`.
+    `settings` are those that the runs had in place of the recipe's, as `semivae fit --set` takes
+    them.
     """
 
     data: str
@@ -87,6 +89,7 @@ class Reached(NamedTuple):
     minutes: float
     command: str
     source: str
+    settings: tuple[str, ...] = ()
 
 
 class NamedRecipe(NamedTuple):

@@ -28,7 +28,13 @@ from semivae.training import Training
 
 
 def _table(
-    data: str, labels: int, accuracy: float, standard_error: float, seeds: int, minutes: float
+    data: str,
+    labels: int,
+    accuracy: float,
+    standard_error: float,
+    seeds: int,
+    minutes: float,
+    settings: tuple[str, ...] = (),
 ) -> Reached:
     """A row of the results table."""
     return Reached(
@@ -40,7 +46,17 @@ def _table(
         minutes,
         command="semivae reproduce results-table --out benchmarks/results",
         source="benchmarks/results/results-table",
+        settings=settings,
     )
+
+
+# What the paper's two recipes have on CIFAR-10 in place of what suits MNIST.
+_CIFAR10 = (
+    "training.epochs=1",
+    "objective.alpha=10",
+    "likelihood.sigma=1",
+    "training.average=0.25",
+)
 
 
 def _passes(steps: int, rows: int, batch: int = 128) -> int:
@@ -203,7 +219,7 @@ RECIPES: Mapping[str, NamedRecipe] = {
         paper_m2,
         (
             _table("mnist", 1000, 97.42, 0.04, seeds=3, minutes=11.1),
-            _table("cifar10", 1000, 38.33, 0.87, seeds=3, minutes=0.8),
+            _table("cifar10", 1000, 38.33, 0.87, seeds=3, minutes=0.8, settings=_CIFAR10),
         ),
     ),
     "paper-optimized": NamedRecipe(
@@ -211,7 +227,15 @@ RECIPES: Mapping[str, NamedRecipe] = {
         paper_optimized,
         (
             _table("mnist", 1000, 97.90, 0.05, seeds=3, minutes=7.6),
-            _table("cifar10", 1000, 39.28, 0.49, seeds=3, minutes=0.7),
+            _table(
+                "cifar10",
+                1000,
+                39.28,
+                0.49,
+                seeds=3,
+                minutes=0.7,
+                settings=(*_CIFAR10, "objective.beta=1", "objective.gamma=3"),
+            ),
         ),
     ),
     "kingma-m2": NamedRecipe("Kingma's M2: MLP, q(z|x, y), binarized pixels", kingma_m2),

@@ -71,10 +71,11 @@ def _trained(plain: dict[str, Any]) -> str:
 
 def reached(row: "Reached") -> str:
     """What a recipe reached, in one line."""
+    changed = f" and {', '.join(row.settings)}" if row.settings else ""
     return (
         f"reached {row.accuracy:.2f} ± {row.standard_error:.2f} % on {row.data} with "
-        f"{row.labels:,} labels ({row.seeds} seeds, {row.minutes:.1f} min each on one thread; "
-        f"{row.command})"
+        f"{row.labels:,} labels{changed} ({row.seeds} seeds, {row.minutes:.1f} min each on one "
+        f"thread; {row.command})"
     )
 
 
