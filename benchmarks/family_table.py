@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.family_rows import Row
+from benchmarks.family_rows import ROWS, Row
 from benchmarks.family_trials import Trial, section
 from semivae.files import write_bytes, write_text
 from semivae.paper.experiments import select, table, to_csv
@@ -48,6 +48,8 @@ def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
     every = [result for row in told for result in (*row.results, *row.alone)]
     commits = ", ".join(sorted({f"{result.commit}" for result in every}))
     threads = ", ".join(sorted({f"{result.machine['threads']}" for result in every}))
+    run = {row.row.name for row in told}
+    missing = ", ".join(row.name for row in ROWS if row.name not in run)
     return (
         "# The family with few labels: MNIST, perceptrons, no augmentation\n\n"
         "Written by `python -m benchmarks.family table` of the files beside it; not to be edited "
@@ -58,11 +60,16 @@ def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
         "once, after training, with the weights at the end\n"
         "- curves: on 2,000 training rows without a label in training, whose labels choose "
         "nothing; settings were chosen on split 100 (choice/family.jsonl), counted in the table\n"
+        "- augmentation: none. Noise on what q reads while it trains, where the symbols have it, "
+        "turns or moves no image, but no publication of the family has it either, and a verdict "
+        "may rest on it: the trials below say what it is worth\n"
         "- epochs: passes over the unlabeled rows, M1's before M2's; minutes hold both\n"
         "- supervised only: the same network, initial weights, labels and noise on x, without "
         "unlabeled rows; 1,500 steps, not tuned\n"
         "- sum over y: as the symbols say, exact (enumerated) or its unbiased estimate (pruned)\n"
-        f"- threads: {threads}; beside other work\n- commits: {commits}\n\n{section(tried)}"
+        f"- threads: {threads}; beside other work\n- commits: {commits}\n"
+        + (f"- not run: {missing}\n" if missing else "")
+        + f"\n{section(tried)}"
     )
 
 

@@ -19,6 +19,7 @@ from sklearn.utils import validation
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from semivae import SemiVAEClassifier, rundir, runs
+from semivae.assessment import log_p_x
 from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
@@ -113,6 +114,17 @@ def test_transform_is_the_latent_mean_and_score_samples_a_repeatable_bound(
     scores = fitted.score_samples(BLOBS)
     np.testing.assert_array_equal(scores, fitted.score_samples(BLOBS))
     assert fitted.score_samples(BLOBS + 100).max() < scores.min()
+
+
+def test_log_p_x_lies_above_the_bound_and_is_that_of_the_assessment(
+    fitted: SemiVAEClassifier,
+) -> None:
+    found = fitted.log_p_x(BLOBS, n_samples=50, seed=3)
+    np.testing.assert_array_equal(found, log_p_x(fitted.predictor_, BLOBS, 50, 3))
+    assert found.shape == (len(BLOBS),)
+    assert found.mean() > fitted.score_samples(BLOBS).mean()
+    with pytest.raises(InputError, match="n_samples=0"):
+        fitted.log_p_x(BLOBS, n_samples=0)
 
 
 def test_samples_are_of_the_class_and_in_the_units_of_x() -> None:

@@ -167,6 +167,9 @@ def test_a_row_says_target_verdict_and_curve() -> None:
     assert " + 20 + 80 | 1.50 | 2.0 | alpha = 50, beta = ramp(-15, 0, 0.5), gamma = 10, " in page
     assert "gamma = 10, epsilon = 0.001, balanced weighting; stacked-mlp, " in page
     assert "| kingma_2014; stacked-mlp, pruned y; Adam 0.001 one-cycle |" in page
+    unrun = [row.name for row in ROWS if row not in (PUBLISHED, TARGET)]
+    assert f"\n- not run: {', '.join(unrun)}\n" in page
+    assert "not run" not in markdown([Told(row, some()[0].results, 0) for row in ROWS], [])
 
 
 def test_a_row_says_the_noise_of_the_stage_that_reads_x() -> None:

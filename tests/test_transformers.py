@@ -74,6 +74,7 @@ def test_it_learns_and_scores_and_samples_in_the_units_of_x(fitted: M1Transforme
     scores = fitted.score_samples(TEST)
     np.testing.assert_array_equal(scores, fitted.score_samples(TEST))
     assert fitted.score_samples(TEST[:, ::-1].copy()).mean() < scores.mean()
+    assert fitted.log_p_x(TEST, n_samples=50).mean() > scores.mean()
     samples = fitted.sample(200, seed=1)
     assert samples.shape == (200, 64)
     np.testing.assert_array_equal(samples, fitted.sample(200, seed=1))

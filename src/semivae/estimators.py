@@ -37,7 +37,8 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
         information, and the label smoothing. None: the recipe's.
     epochs : int or None
-        Passes over the unlabeled rows; None: the recipe's.
+        Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
+        M2: M1's own are the recipe's.
     random_state : int
         Decides initial weights, order and noise; the same value gives the same model.
     channels_last : bool or None

@@ -86,6 +86,24 @@ def test_the_prediction_changes_where_it_does() -> None:
     np.testing.assert_allclose(found, [0.25, 0.75], atol=0.005 + 1e-9)
 
 
+class Single(Signs):
+    """One class everywhere, as bfloat16 may have it of rows that float32 tells apart."""
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.tile([0.9, 0.1], (len(x), 1))
+
+
+def test_a_path_whose_ends_are_predicted_alike_crosses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = first_change(Single(), ROWS[:2].reshape(-1, 1), ROWS[-2:].reshape(-1, 1))  # type: ignore[arg-type]
+    assert np.isnan(found).all()
+    monkeypatch.setattr(Signs, "predict_proba", Single.predict_proba)
+    ends = module.Ends(np.array([0]), np.array([39]))
+    monkeypatch.setattr(module, "pairs", lambda *_: ends)
+    assert measured(monkeypatch, lambda x: x).crossing is None
+
+
 def test_margins_are_compared() -> None:
     probs = np.array([[0.5, 0.4, 0.1], [0.34, 0.33, 0.33], [0.6, 0.4, 0.0]])
     probs = np.maximum(probs, 1e-30)

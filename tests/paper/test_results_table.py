@@ -11,15 +11,18 @@ from semivae.labels import Relaxed
 from semivae.models.specs import Gaussian
 from semivae.optimizers import Adam
 from semivae.paper import results_table
+from semivae.paper.ablation_plan import KEYS, SymbolLevels
 from semivae.paper.results import RunResult
 from semivae.paper.results_table import table_of, tabulate
 from semivae.paper.sides import (
+    LITERAL_EPOCHS,
     M2,
     OPTIMIZED,
     OUR_DEFAULTS,
     PAPER,
     SUPERVISED,
     Side,
+    literal,
     planned,
     sides,
 )
@@ -328,3 +331,23 @@ def test_the_table_takes_runs_in_the_order_of_the_plan() -> None:
     assert len(table.rows) == 10
     assert row_of([row for row in table.rows if row.dataset == "MNIST"], M2).mean == 96.5
     assert set(table.verdicts) == {"MNIST", "CIFAR-10"}
+
+
+# --- what is asked ---
+
+
+@pytest.mark.parametrize(("model", "recipe"), [(M2, "paper-m2"), (OPTIMIZED, "paper-optimized")])
+def test_the_symbols_of_mnist_are_those_of_the_recipes_and_the_centre_of_the_ablation(
+    model: str, recipe: str
+) -> None:
+    """They stand in three places, each as one would look for them there."""
+    built = named_recipe(recipe).build(FACTS)
+    asked = built
+    for setting in literal("mnist", model).settings:
+        asked = set_value(asked, *setting.split("=", 1))
+    assert asked == built and built.training.epochs == LITERAL_EPOCHS["mnist"]
+    centre = {KEYS[name]: value for name, value in dataclasses.asdict(SymbolLevels()).items()}
+    for key, value in centre.items():
+        if model == OPTIMIZED or key in ("objective.alpha", "labels.tau", "likelihood.sigma"):
+            part, name = key.split(".")
+            assert getattr(getattr(built, part), name) == value, key

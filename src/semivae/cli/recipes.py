@@ -64,8 +64,18 @@ def described(recipe: "Recipe") -> list[str]:
 
 
 def _trained(plain: dict[str, Any]) -> str:
-    return (
-        f"{plain['epochs']} epochs, {_call(plain['optimizer'])}, {_call(plain['learning_rate'])}"
+    rest = {
+        "mean of the last {:g} of the steps": plain["average"],
+        "noise {:g} on what q reads": plain["corruption"],
+        "gradients clipped at {:g}": plain["clip_norm"],
+    }
+    return ", ".join(
+        (
+            f"{plain['epochs']} epochs",
+            _call(plain["optimizer"]),
+            _call(plain["learning_rate"]),
+            *(words.format(value) for words, value in rest.items() if value),
+        )
     )
 
 

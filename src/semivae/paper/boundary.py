@@ -63,10 +63,12 @@ def boundary(
     log_q = encode_set(predictor.model, predictor.chunks(x)).log_q.cpu().numpy()
     near = least_margin(log_q)
     ends = pairs(log_q.argmax(1), paths, seed)
+    start, end = (x[rows].astype(np.float64) for rows in ends)
+    at = first_change(predictor, start, end)
+    there = np.isfinite(at)
     crossing = path = None
-    if len(ends.start):
-        start, end = (x[rows].astype(np.float64) for rows in ends)
-        at = first_change(predictor, start, end)
+    if there.any():
+        start, end, at = start[there], end[there], at[there]
         steps = np.linspace(0, 1, POINTS + 2)[1:-1]
         points = [between(start, end, at), *(between(start, end, step) for step in steps)]
         values = log_p_x(predictor, np.concatenate(points), samples, seed).reshape(len(points), -1)
@@ -125,11 +127,15 @@ def between(
 def first_change(
     predictor: Predictor, start: Float[np.ndarray, "P *X"], end: Float[np.ndarray, "P *X"]
 ) -> Float[np.ndarray, " P"]:
-    """Where along each path the prediction first is another than at its start, to 1 in 200."""
+    """Where along each path the prediction first is another than at its start, to 1 in 200; nan
+    where it never is, as between rows that only float32 tells apart while images are predicted in
+    bfloat16."""
+    if not len(start):
+        return np.empty(0)
     steps = np.linspace(0, 1, FINE)
     predicted = np.stack(
         [predictor.predict_proba(between(start, end, step)).argmax(1) for step in steps]
     )
-    changed = (predicted != predicted[0]).argmax(0)  # the first of them; the ends do differ
-    middle: np.ndarray = (steps[changed - 1] + steps[changed]) / 2
-    return middle
+    changed = predicted != predicted[0]
+    first = changed.argmax(0)
+    return np.where(changed.any(0), (steps[first - 1] + steps[first]) / 2, np.nan)
