@@ -9,11 +9,12 @@ from typing import Any
 from benchmarks.family_rows import ROWS, Row
 from benchmarks.family_trials import Trial, section
 from semivae.files import write_bytes, write_text
-from semivae.paper.experiments import select, table, to_csv
+from semivae.markdown import table
+from semivae.paper.experiments import select, to_csv
 from semivae.paper.results import RunResult, epochs_text, symbols_of, symbols_text
-from semivae.paper.spreads import spread
 from semivae.plots import to_png
 from semivae.plots.panels import Reading, panels
+from semivae.spread import spread
 
 NAME = "family"
 VALIDATION_ACCURACY = "validation accuracy, %"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.family_rows import ROWS
-from semivae.paper.experiments import table
+from semivae.markdown import table
 from semivae.request import Request
 
 BY_HAND, BY_GRID = "family-tried.jsonl", "family.jsonl"

@@ -56,9 +56,8 @@ def two_digits(digits: Arrays, seed: int) -> Arrays:
         ]
         return np.concatenate([x[rows] for rows in sides], axis=3), classes
 
-    assert digits.x_test is not None and digits.y_test is not None
     x, y = pairs(digits.x, digits.y, ROWS)
-    x_test, y_test = pairs(digits.x_test, digits.y_test, TEST_ROWS)
+    x_test, y_test = pairs(*digits.test, TEST_ROWS)
     names = tuple(f"{k:02}" for k in range(100))
     return Arrays(x, y, x_test, y_test, names, digits.pixel_max, "pairs")
 

@@ -48,6 +48,7 @@ from benchmarks.timing import measure_in_turn, ratios, seconds_per_step, write
 from benchmarks.with_pyro import WithPyro
 from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.networks import KingmaMLP, PaperCNN
+from semivae.nets import learned_values
 from semivae.streams import UNLABELED
 from semivae.training import step_input
 
@@ -116,7 +117,7 @@ def floors(entrants: Mapping[str, Contestant], rate: float) -> dict[str, Floor]:
     for name in (EXACT, PRUNED):
         ours = entrants[name]
         assert isinstance(ours, Ours)
-        weights = sum(weight.numel() for weight in ours.model.parameters())
+        weights = learned_values(ours.model)
         found[name] = floor(lambda ours=ours: ours.run(1), weights, threads, rate)  # type: ignore[misc]
     return found
 

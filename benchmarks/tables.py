@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from semivae.markdown import table
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -20,8 +22,7 @@ Json = Mapping[str, Any]
 
 
 def _rows(head: list[str], lines: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)) + "\n"
+    return table(head, lines, right=range(1, len(head)))
 
 
 def speed_table(result: Json) -> str:
@@ -121,9 +122,9 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
 
 def rendered(page: str) -> str:
     """The page with every section between its two markers made anew."""
-    for name, (file, table) in SECTIONS.items():
+    for name, (file, made_of) in SECTIONS.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        made = table(json.loads((RESULTS / file).read_text(encoding="utf-8")))
+        made = made_of(json.loads((RESULTS / file).read_text(encoding="utf-8")))
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         page = pattern.sub(lambda _, made=made, b=begin, e=end: b + made + e, page)  # type: ignore[misc]
     return page

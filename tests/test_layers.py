@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "averaging",
                 "upconv",
                 "weighting",
+                "markdown",
+                "spread",
             }
         ),
     ),

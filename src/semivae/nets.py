@@ -187,3 +187,8 @@ def mlp_decoder(
     """[z; y] to hidden layers to *X (section 2.9.1: one of them)."""
     first = SplitLinear(latent, classes, hidden[0])
     return Decoder(first, activation(), to_event(hidden, event, activation))
+
+
+def learned_values(*modules: nn.Module) -> int:
+    """How many values the modules learn."""
+    return sum(weight.numel() for module in modules for weight in module.parameters())

@@ -44,8 +44,9 @@ def pictured(finished: Finished) -> dict[str, Sheet]:
     if arrays.x.ndim != 4:
         return {}
     seed = finished.prepared.request.seed
-    if arrays.x_test is not None and arrays.y_test is not None:
-        return sheets(predictor, arrays.x_test, one_of_each(arrays.x_test, arrays.y_test), seed)
+    if arrays.has_test:
+        x_test, y_test = arrays.test
+        return sheets(predictor, x_test, one_of_each(x_test, y_test), seed)
     data = finished.prepared.training_set
     return sheets(predictor, data.x, one_of_each(data.x, data.y), seed)
 

@@ -11,6 +11,7 @@ from math import isfinite
 from semivae import plots
 from semivae.errors import InputError
 from semivae.evaluation import ClassificationReport
+from semivae.markdown import table
 from semivae.measures import Group
 from semivae.pages import percent, picture, render
 from semivae.plots import ResultRow, Sheet
@@ -206,10 +207,8 @@ def _cells(row: ResultRow) -> tuple[str, ...]:
 
 def results_markdown(rows: Sequence[ResultRow]) -> str:
     """The results table in Markdown, ending in a newline; numbers are aligned right."""
-    rules = ("---" if column in _TEXT_COLUMNS else "---:" for column in _COLUMNS)
-    # A bar would end the cell, a line break the row.
-    lines = [[" ".join(c.replace("|", "\\|").split()) for c in _cells(row)] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in (_COLUMNS, rules, *lines))
+    numbers = [i for i, column in enumerate(_COLUMNS) if column not in _TEXT_COLUMNS]
+    return table(_COLUMNS, map(_cells, rows), numbers)
 
 
 def render_results_table(

@@ -181,9 +181,10 @@ def _with_earlier(trained: Trained, logged: list[dict[str, Any]], facts: DataFac
 
 def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | None:
     """The classification report on the test set, if there is one."""
-    if arrays.x_test is None or arrays.y_test is None:
+    if not arrays.has_test:
         return None
-    return classification_report(predictor.predict_proba(arrays.x_test), arrays.y_test)
+    x, y = arrays.test
+    return classification_report(predictor.predict_proba(x), y)
 
 
 def commit() -> str | None:

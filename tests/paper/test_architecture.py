@@ -12,6 +12,7 @@ from semivae.convolutions import ConvEncoder
 from semivae.models.m2 import M2
 from semivae.models.networks import KingmaMLP, Network, PaperCNN, PaperCNN43
 from semivae.models.specs import Conditional, Factorized, Gaussian, M2Spec
+from semivae.nets import learned_values
 from semivae.optimizers import AdamW
 from semivae.paper import architecture
 from semivae.paper.architecture import (
@@ -24,7 +25,7 @@ from semivae.paper.architecture import (
     tables,
     to_json,
 )
-from semivae.paper.layers import Layer, multiply_adds, parameters, trace
+from semivae.paper.layers import Layer, multiply_adds, trace
 from semivae.paper.printed import SECTION_2_10, SECTION_2_11, SECTION_4_3
 from semivae.recipe import NamedRecipe
 from semivae.recipes import RECIPES
@@ -177,7 +178,7 @@ def test_an_activation_is_found_behind_columns_and_sums(family: Factorized | Con
 @pytest.mark.parametrize("network", [PaperCNN(), PaperCNN43(), KingmaMLP()], ids=str)
 def test_the_traced_layers_hold_every_parameter(network: Network) -> None:
     model = model_of(network, MNIST)
-    assert sum(layer.parameters for layer in trace(model, MNIST)) == parameters(model)
+    assert sum(layer.parameters for layer in trace(model, MNIST)) == learned_values(model)
 
 
 def test_tracing_leaves_the_model_as_it_was() -> None:

@@ -75,7 +75,7 @@ def test_the_probe_reads_a_class_that_is_in_z(
         return Encodings(torch.zeros(len(rows), 2), mean, variance)
 
     monkeypatch.setattr(assessment, "encode_set", encoded)
-    arrays = type("Arrays", (), {"x_test": x, "y_test": y})
+    arrays = type("Arrays", (), {"test": (x, y)})
     finished: Any = type(
         "Finished",
         (),

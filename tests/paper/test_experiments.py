@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from semivae.fitting import Hooks
+from semivae.markdown import table
 from semivae.paper import experiments
 from semivae.paper.experiments import (
     Ended,
@@ -18,7 +19,6 @@ from semivae.paper.experiments import (
     protocol,
     quick_look,
     select,
-    table,
     to_csv,
 )
 from semivae.paper.results import RunResult

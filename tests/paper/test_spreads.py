@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, Spread, gain, spread
+from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, gain
+from semivae.spread import Spread, spread
 
 
 def test_a_spread_is_the_mean_and_its_standard_error() -> None:

@@ -53,12 +53,12 @@ def evaluate(
     request = runs.request_of(config, run)
     with told_warnings():
         arrays = load(request.data, data_dir)
-    if arrays.x_test is None or arrays.y_test is None:
+    if not arrays.has_test:
         raise InputError(f"{run}: its data, {request.data}, have no test set to evaluate on")
     if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
         raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
     effort = Effort(rows=rows, samples=samples)
-    result = measure(run, arrays.name, predictor, arrays.x_test, arrays.y_test, effort, seed)
+    result = measure(run, arrays.name, predictor, *arrays.test, effort, seed)
     into_report(result)
     if as_json:
         show_json(plain(result))

@@ -14,6 +14,7 @@ from semivae.cli.summary import passes
 from semivae.config import to_plain
 from semivae.data.classes import UNLABELED
 from semivae.measures import groups, taken
+from semivae.nets import learned_values
 from semivae.pages import percent
 from semivae.pictures import pictured
 from semivae.report import RunReport, render_run_report
@@ -46,7 +47,7 @@ def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
         train_seconds=trained.train_seconds,
         examples_per_second=trained.examples_per_second,
         epochs=passes(trained.recipe),
-        parameters=sum(weights.numel() for weights in trained.predictor.model.parameters()),
+        parameters=learned_values(trained.predictor.model),
         test=finished.test,
         supervised_only_accuracy=finished.supervised_only_accuracy,
         history=finished.history,
@@ -63,8 +64,8 @@ def diagnose(finished: Finished) -> Assessment:
     """Every diagnostic at little effort, on the test rows; else on training rows, unlabeled."""
     arrays, seed = finished.prepared.arrays, finished.prepared.request.seed
     predictor = finished.trained.predictor
-    if arrays.x_test is not None and arrays.y_test is not None:
-        return assess(predictor, arrays.x_test, arrays.y_test, QUICK, seed)
+    if arrays.has_test:
+        return assess(predictor, *arrays.test, QUICK, seed)
     rows = drawn_rows(len(arrays.x), LOOKED_AT, seed)
     return assess(predictor, arrays.x[rows], np.full(len(rows), UNLABELED), QUICK, seed)
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from semivae.data.scaling import Scaling, pixels, standardize
+from semivae.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,20 @@ class Arrays:
     classes: tuple[str, ...]
     pixel_max: float | None
     name: str
+
+    @property
+    def test(
+        self,
+    ) -> tuple[UInt8[np.ndarray, "M C H W"] | Float64[np.ndarray, "M D"], Int64[np.ndarray, " M"]]:
+        """x_test and y_test; raises InputError without them: see `has_test`."""
+        if self.x_test is None or self.y_test is None:
+            raise InputError(f"{self.name} has no test set: give data that have one")
+        return self.x_test, self.y_test
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test set."""
+        return self.x_test is not None and self.y_test is not None
 
     @property
     def scaling(self) -> Scaling:

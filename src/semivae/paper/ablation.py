@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from semivae.markdown import table
 from semivae.paper.ablation_plan import (
     AS_CHOSEN,
     GRIDS,
@@ -23,11 +24,10 @@ from semivae.paper.experiments import (
     mean_confidence,
     places,
     select,
-    table,
 )
 from semivae.paper.results import RunResult
-from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, maps, panels
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

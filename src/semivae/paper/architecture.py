@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from semivae.markdown import table
 from semivae.models.m2 import M2
 from semivae.models.networks import PaperCNN43
+from semivae.nets import learned_values
 from semivae.optimizers import Constant
-from semivae.paper.layers import Layer, multiply_adds, parameters, trace
+from semivae.paper.layers import Layer, multiply_adds, trace
 from semivae.paper.printed import (
     NO_MLP,
     NOTE_2_10,
@@ -180,8 +182,8 @@ def _costs(networks: dict[str, list[M2]]) -> Table:
     rows = []
     for section, models in networks.items():
         for model, (data, facts) in zip(models, DATA.items(), strict=True):
-            encoder = parameters(model.trunk, model.classifier, model.latent)
-            counts = (encoder, parameters(model.decoder), parameters(model))
+            encoder = learned_values(model.trunk, model.classifier, model.latent)
+            counts = (encoder, learned_values(model.decoder), learned_values(model))
             costs = multiply_adds(model, facts.event)
             rows.append((data, section, *(f"{count:,}" for count in counts + costs)))
     header = (
@@ -200,12 +202,10 @@ The networks and settings that the paper prints, beside what the code builds. Wr
 
 def markdown(tables: list[Table]) -> str:
     """The page `docs/architecture.md`, ending in a newline."""
-    parts = [HEAD]
-    for table in tables:
-        lines = (table.header, ("---",) * len(table.header), *table.rows)
-        body = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-        parts.append(f"## {table.title}\n\n{body}\n{table.note}\n")
-    return "\n".join(parts)
+    parts = [
+        f"## {each.title}\n\n{table(each.header, each.rows)}\n{each.note}\n" for each in tables
+    ]
+    return "\n".join([HEAD, *parts])
 
 
 def to_json(tables: list[Table]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from semivae.markdown import table
 from semivae.paper import (
     ablation,
     classifier_entropy,
@@ -19,7 +20,7 @@ from semivae.paper import (
     results_table,
     verdicts,
 )
-from semivae.paper.experiments import Experiment, table
+from semivae.paper.experiments import Experiment
 from semivae.paper.verdicts import Finding
 from semivae.plots.panels import Reading, panels
 

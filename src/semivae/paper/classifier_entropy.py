@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from semivae.markdown import table
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -16,13 +17,13 @@ from semivae.paper.experiments import (
     probe_of,
     quick_look,
     select,
-    table,
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
-from semivae.paper.spreads import LESS, MORE, SAME, Gain, Spread, gain, spread
+from semivae.paper.spreads import LESS, MORE, SAME, Gain, gain
 from semivae.plots.panels import Reading, panels
 from semivae.request import Request
+from semivae.spread import Spread, spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

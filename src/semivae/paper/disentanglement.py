@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semivae.assessment import Effort, probe_of_z
 from semivae.errors import InputError
+from semivae.markdown import table
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -18,15 +19,15 @@ from semivae.paper.experiments import (
     places,
     probe_of,
     quick_look,
-    table,
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS, M2, OPTIMIZED, literal
-from semivae.paper.spreads import Gain, Spread, gain, spread
+from semivae.paper.spreads import Gain, gain
 from semivae.plots import Dots, dots
 from semivae.plots.panels import Reading, panels
 from semivae.request import Request
 from semivae.runs import Finished
+from semivae.spread import Spread, spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure
@@ -62,11 +63,8 @@ class ReadFromZ:
 
     def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
         """Fits and scores the probe."""
-        arrays = finished.prepared.arrays
-        assert arrays.x_test is not None and arrays.y_test is not None
-        found = probe_of_z(
-            finished.trained.predictor, arrays.x_test, arrays.y_test, self.rows, seed=0
-        )
+        x, y = finished.prepared.arrays.test
+        found = probe_of_z(finished.trained.predictor, x, y, self.rows, seed=0)
         if found is None:
             raise InputError("a class has fewer than 2 test rows: a probe cannot be scored")
         return {"rows": self.rows, **found._asdict()}

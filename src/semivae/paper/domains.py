@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from semivae.markdown import table
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
     Run,
     by_seed,
-    table,
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED, m2_of
-from semivae.paper.spreads import Gain, gain, spread
+from semivae.paper.spreads import Gain, gain
 from semivae.plots.panels import Reading, panels
 from semivae.request import Request
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -4,7 +4,7 @@ what to read off the results, and what to make of it; tables, figures and data n
 import csv
 import io
 import statistics
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -154,14 +154,6 @@ def by_seed(
 def places(readings: Iterable[Reading]) -> list[tuple[str, str]]:
     """Every (panel, line), in the order of first appearance."""
     return list(dict.fromkeys((reading.panel, reading.line) for reading in readings))
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container[int] = ()) -> str:
-    """A table in Markdown, ending in a newline; bars in a cell are escaped, and the columns whose
-    numbers are `right` aligned so."""
-    lines = [header, ["---:" if i in right else "---" for i in range(len(header))], *rows]
-    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def to_csv(rows: Sequence[Any]) -> str:

@@ -105,8 +105,7 @@ def measured(
     seed: int,
 ) -> Generated:
     """Every measure of a model of these data, which have a test set."""
-    x, y = arrays.x_test, arrays.y_test
-    assert x is not None and y is not None
+    x, y = arrays.test
     classes = range(len(arrays.classes))
     real = real_images(x, y, effort.images)
     drawn = [

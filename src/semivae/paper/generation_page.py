@@ -9,9 +9,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semivae.markdown import table as markdown_table
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
-from semivae.paper.experiments import table as markdown_table
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import (
     NAME,
@@ -23,9 +23,9 @@ from semivae.paper.generation import (
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
-from semivae.paper.spreads import spread
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED
 from semivae.plots import Dots, dots, image_sheets
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from semivae.paper.experiments import table
+from semivae.markdown import table
 from semivae.paper.gradient_errors import DECODER, LOGITS
 from semivae.paper.gradient_estimators import (
     ESTIMATORS,

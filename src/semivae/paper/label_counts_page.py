@@ -4,11 +4,11 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from semivae.paper.experiments import table
+from semivae.markdown import table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
 from semivae.paper.results import RunResult, epochs_text
-from semivae.paper.spreads import spread
 from semivae.plots.panels import Reading, panels
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from semivae.label_draws import one_pair_each
 from semivae.models.m2 import M2
-from semivae.nets import Shape, SplitLinear
+from semivae.nets import Shape, SplitLinear, learned_values
 from semivae.noise import Noise
 from semivae.paper.printed import Facts
 
@@ -46,7 +46,7 @@ def trace(model: M2, event: Shape) -> list[Layer]:
             source = [number for tensor, number in outputs if tensor is inputs[0]][-1:]
             if isinstance(module, LAYERS):
                 source = [len(layers)]
-                layers.append(Layer(name, _facts(module, inputs, output), parameters(module)))
+                layers.append(Layer(name, _facts(module, inputs, output), learned_values(module)))
             elif source and type(module).__module__ == nn.ReLU.__module__:  # an activation
                 layer = layers[source[0]]
                 facts = layer.facts._replace(activation=type(module).__name__)
@@ -95,11 +95,6 @@ def _facts(module: nn.Module, inputs: tuple[Any, ...], output: Float[Tensor, "M 
 def _side(pair: tuple[int, ...] | str) -> str:
     """(2, 2) as 2, (2, 1) as 2x1; padding may be a word."""
     return pair if isinstance(pair, str) else "x".join(map(str, dict.fromkeys(pair)))
-
-
-def parameters(*modules: nn.Module) -> int:
-    """The number of learned values."""
-    return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
 def multiply_adds(model: M2, event: Shape) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from semivae.markdown import table
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -14,13 +15,12 @@ from semivae.paper.experiments import (
     per_epoch,
     quick_look,
     select,
-    table,
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import CLASSES, LABELS, LITERAL, M2, OPTIMIZED, literal
-from semivae.paper.spreads import Spread, spread
 from semivae.plots.panels import Reading, panels
 from semivae.request import Request
+from semivae.spread import Spread, spread
 
 if TYPE_CHECKING:
     from semivae.plots import Figure

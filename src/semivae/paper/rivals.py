@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
@@ -24,9 +24,9 @@ from torch import Tensor
 from semivae import rundir, runs
 from semivae.averaging import take_average
 from semivae.config import to_plain
-from semivae.errors import InputError
 from semivae.fitting import Hooks, train_supervised
 from semivae.models.specs import AnyNetwork, Family, LikelihoodSpec
+from semivae.nets import learned_values
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
 from semivae.paper.runs import sole
 from semivae.predictor import predictor_of
@@ -103,9 +103,9 @@ def supervised_only(
     if (found := rival.stored) is not None:
         return found
     trained = train_supervised(prepared.training_set, recipe, request.seed, hooks)
-    x_test, y_test = _test_set(prepared)
+    x_test, y_test = prepared.arrays.test
     right = trained.predictor.predict_proba(x_test).argmax(1) == y_test
-    parameters = sum(weight.numel() for weight in trained.predictor.model.parameters())
+    parameters = learned_values(trained.predictor.model)
     return rival.write(right, trained.train_seconds, recipe.baseline.epochs, parameters)
 
 
@@ -156,9 +156,9 @@ def on_codes(
     fitted = classifier.build().fit(codes, prepared.arrays.y[labeled])
     seconds = time.monotonic() - started
     seconds += sum(line["seconds"] for line in rundir.read_metrics(folder))
-    x_test, y_test = _test_set(prepared)
+    x_test, y_test = prepared.arrays.test
     right = fitted.predict(predictor.codes(x_test)[:, 0]) == y_test
-    parameters = sum(weight.numel() for weight in m1.parameters())
+    parameters = learned_values(m1)
     return rival.write(right, seconds, below.pretraining.epochs, parameters)
 
 
@@ -178,7 +178,7 @@ def label_spreading(
         kernel="knn", n_neighbors=spreading.neighbors, alpha=spreading.alpha
     ).fit(pca.transform(x), prepared.training_set.y)
     seconds = time.monotonic() - started
-    x_test, y_test = _test_set(prepared)
+    x_test, y_test = prepared.arrays.test
     test = pca.transform(_columns(prepared, x_test))
     with np.errstate(invalid="ignore"):  # 0 / 0, the first class, where no label reaches a row
         right = model.predict(test) == y_test
@@ -196,13 +196,6 @@ def _first_stage_of(prepared: Prepared) -> FirstStage:
     if recipe.pretraining is None:
         raise ValueError(f"recipe {prepared.request.recipe} has no first stage: choose m1m2")
     return FirstStage(recipe.network, recipe.likelihood, recipe.pretraining)
-
-
-def _test_set(prepared: Prepared) -> tuple[np.ndarray, Int[np.ndarray, " M"]]:
-    arrays = prepared.arrays
-    if arrays.x_test is None or arrays.y_test is None:
-        raise InputError(f"{arrays.name} has no test set, so there is nothing to report")
-    return arrays.x_test, arrays.y_test
 
 
 class _Rival:

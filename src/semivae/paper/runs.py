@@ -19,6 +19,7 @@ from semivae.config import to_plain
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.models.base import DeepGenerativeModel
+from semivae.nets import learned_values
 from semivae.paper.results import RunResult, machine, name_of, stored, write_result
 from semivae.request import Prepared, Request, prepare
 from semivae.rundir import (
@@ -93,14 +94,13 @@ def execute(
         finished = runs.run(prepared, folder, hooks, Hooks(), model, snapshot, examine)
         if finished.test is None:
             raise InputError(f"{request.data} has no test set, so there is nothing to report")
-        weights = finished.trained.predictor.model.parameters()
         result = RunResult(
             name=name,
             summary=finished.summary(Path(name)),
             test=finished.test.to_json(),
             recipe=plain,
             request=asdict(request),
-            parameters=sum(weight.numel() for weight in weights),
+            parameters=learned_values(finished.trained.predictor.model),
             commit=commit,
             machine=machine(),
             history=finished.history,

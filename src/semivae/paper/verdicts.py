@@ -16,8 +16,9 @@ from semivae.paper import learning_from_labels as learning
 from semivae.paper.ablation_plan import GRIDS, LEVELS
 from semivae.paper.experiments import TEST_ACCURACY, by_seed, places
 from semivae.paper.sides import CLASSES, M2, OPTIMIZED
-from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, gain, spread
+from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, gain
 from semivae.plots.panels import Reading
+from semivae.spread import spread
 
 HOLDS, PARTLY, MIXED = "holds", "holds in part", "mixed"
 UNSHOWN, FAILS, OPEN = "not shown", "does not hold", "not decided"

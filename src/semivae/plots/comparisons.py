@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from math import ceil, sqrt
+from math import ceil
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from semivae.errors import InputError
 from semivae.plots.frame import BLUE, GREEN, INK, MUTED, ORANGE, RULE, new_figure, short, tidy
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -41,7 +40,7 @@ def dots(title: str, panels: Sequence[Dots]) -> "matplotlib.figure.Figure":
         ):
             ax.scatter([place] * len(found), found, 16, color, alpha=0.5, linewidths=0)
             if len(found) > 1:
-                mean, error = np.mean(found), np.std(found, ddof=1) / sqrt(len(found))
+                mean, error = spread(found)
                 ax.errorbar(place + 0.15, mean, error, fmt="_", color=color, capsize=3)
         names = [short(name) for name in panel.values]
         ax.set_xticks(range(len(names)), names, size=7.5, parse_math=False)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, nan, sqrt
+from math import floor, isfinite, nan
 from typing import TYPE_CHECKING
 
 from semivae.errors import InputError
 from semivae.plots.frame import BLUE, INK, MUTED, PALE, new_figure, short, tidy
+from semivae.spread import spread
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -39,15 +40,12 @@ class ResultRow:
     @property
     def mean(self) -> float:
         """Mean over seeds, in percent; nan if nothing was run."""
-        return sum(self.accuracies) / len(self.accuracies) if self.accuracies else nan
+        return spread(self.accuracies).mean if self.accuracies else nan
 
     @property
     def standard_error(self) -> float:
         """Standard deviation (n - 1) over sqrt(n), in points; nan for fewer than two seeds."""
-        n = len(self.accuracies)
-        if n < 2:
-            return nan
-        return sqrt(sum((a - self.mean) ** 2 for a in self.accuracies) / (n - 1)) / sqrt(n)
+        return spread(self.accuracies).error if self.accuracies else nan
 
 
 def results_bars(rows: Sequence[ResultRow]) -> "matplotlib.figure.Figure":

@@ -1,0 +1,17 @@
+"""Tables in Markdown."""
+
+from collections.abc import Container, Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container[int] = ()) -> str:
+    """A table that ends in a newline, its `right` columns aligned right. A bar would end a cell
+    and a line break a row, so that the one is escaped and the other a space.
+
+    >>> print(table(["x", "p(y|x)"], [["1", "0.5"]], right=[1]), end="")
+    | x | p(y\\|x) |
+    | --- | ---: |
+    | 1 | 0.5 |
+    """
+    lines = [header, ["---:" if i in right else "---" for i in range(len(header))], *rows]
+    cells = ([" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
