@@ -65,13 +65,14 @@ def test_c8_every_quality_counts_and_no_boundary_does() -> None:
     assert generation_improves(rows + worse).verdict == FAILS
 
 
-def run(seed: int, accuracy: float) -> RunResult:
+def run(seed: int, accuracy: float, alone: float | None = None) -> RunResult:
     request = dataclasses.asdict(Request("mnist", seed=seed))
-    return RunResult("x", {}, {"accuracy": accuracy / 100}, {}, request, 1, None, {})
+    summary = {"supervised_only_accuracy": alone}
+    return RunResult("x", summary, {"accuracy": accuracy / 100}, {}, request, 1, None, {})
 
 
-def runs(*accuracies: float) -> list[RunResult]:
-    return [run(seed, accuracy) for seed, accuracy in enumerate(accuracies)]
+def runs(*accuracies: float, alone: float | None = None) -> list[RunResult]:
+    return [run(seed, accuracy, alone) for seed, accuracy in enumerate(accuracies)]
 
 
 def sides(mnist: float, cifar: float, kind: str = "") -> dict[tuple[str, str], list[RunResult]]:
@@ -150,10 +151,17 @@ def test_c11_every_table_and_the_colour_images_under_symbols_of_digits() -> None
             for seed in range(2)
         ]
 
-    found = it_carries_over(tables(2.0), sides(1, 1, OUR_DEFAULTS))
+    def colour(gap: float, alone: float) -> dict[tuple[str, str], list[RunResult]]:
+        network = {("cifar10", M2): runs(0.0, 0.0, alone=alone)}
+        return sides(1, gap, OUR_DEFAULTS) | network
+
+    found = it_carries_over(tables(2.0), colour(1, 0.3))
     assert found.verdict == HOLDS and "CIFAR-10, symbols chosen on MNIST" in found.words
     assert "Tumours, 20 labels: +12.00 ± 0.00 points" in found.words
-    assert it_carries_over(tables(2.0), sides(1, -1, OUR_DEFAULTS)).verdict == MIXED
+    assert it_carries_over(tables(2.0), colour(-1, 0.3)).verdict == MIXED
     assert it_carries_over(tables(0.0), {}).verdict == UNSHOWN
-    assert it_carries_over([], sides(1, 1, OUR_DEFAULTS)).verdict == OPEN
+    poor = it_carries_over(tables(0.0), colour(1, 0.5))
+    assert poor.verdict == UNSHOWN, "M2 is beaten, the labels alone are not"
+    assert it_carries_over(tables(0.0), colour(1, 0.3)).verdict == PARTLY
+    assert it_carries_over([], colour(1, 0.3)).verdict == OPEN
     assert "CIFAR" not in it_carries_over(tables(2.0), {}).words

@@ -7,7 +7,7 @@ from semivae.paper import disentanglement, domains, generation
 from semivae.paper.generation import Row
 from semivae.paper.results_table import AS_PRINTED, Sides, gain_over, gain_over_alone, judgement
 from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, PAPER, SUPERVISED, TITLES
-from semivae.paper.spreads import LESS, MORE, Gain
+from semivae.paper.spreads import LESS, MORE, SAME, Gain
 from semivae.paper.verdicts import HOLDS, NOTHING, PARTLY, Finding, compared, together, told
 from semivae.plots.panels import Reading
 
@@ -94,8 +94,12 @@ def factorizing_disentangles(readings: Sequence[Reading]) -> Finding:
     )
 
 
+ELSEWHERE = "CIFAR-10, symbols chosen on MNIST, M2 at its own learning rate"
+
+
 def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
-    """C11: the gain over M2 is there on other data, under symbols chosen elsewhere."""
+    """C11: the gain over M2 is there on other data, under symbols chosen elsewhere. It counts
+    where the network without unlabeled rows is beaten too: M2 may be poor there."""
     if not readings:
         return NOTHING
     gains, alone = (
@@ -107,13 +111,17 @@ def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
         }
         for other in (M2, SUPERVISED)
     )
-    if (colour := _gain(sides, "cifar10", OUR_DEFAULTS)) is not None:
-        gains["CIFAR-10, symbols chosen on MNIST, M2 at its own learning rate"] = colour
     cifar10 = {model: runs for (data, model), runs in sides.items() if data == "cifar10"}
-    if (found := gain_over_alone(cifar10)) is not None:
-        alone["CIFAR-10, symbols chosen on MNIST"] = found
+    over_m2, over_alone = _gain(sides, "cifar10", OUR_DEFAULTS), gain_over_alone(cifar10)
+    if over_m2 is not None and over_alone is not None:
+        gains[ELSEWHERE], alone[ELSEWHERE] = over_m2, over_alone
+    counted = [
+        SAME if of.verdict == MORE and alone[name].verdict in (SAME, LESS) else of.verdict
+        for name, of in gains.items()
+    ]
     words = (
         f"Test accuracy over M2: {told(gains, 2, 'points')}. Over the network without unlabeled "
-        f"rows: {told(alone, 2, 'points')}."
+        f"rows: {told(alone, 2, 'points')}. A gain over M2 counts where there is one over that "
+        "network too."
     )
-    return compared(gains, MORE, words)
+    return Finding(together(counted, MORE), words)
