@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from semivae.cli.conclusions import CHAPTERS
 from semivae.markdown import table
 
 RESULTS = Path(__file__).parent / "results"
@@ -109,22 +110,60 @@ def _times(milliseconds: Any) -> str:
     return ", ".join(f"{each:g}" for each in several)
 
 
-SECTIONS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
-    "speed": ("speed.json", speed_table),
-    "choices": ("choices.json", choices_table),
-    "trials": ("trials.json", trials_table),
-    "memory": ("memory.json", memory_table),
-    "growth": ("growth.json", growth_table),
-    "processes": ("growth.json", processes_table),
-    "parity": ("parity.json", parity_table),
+def hours_table(results: Path) -> str:
+    """The training in every piece of `semivae reproduce all`, of the runs that are there: a run
+    in two pieces counts in the first one, an M1 that several runs go on from once."""
+    lines, seen, total = [], set[object](), 0.0
+    for name in CHAPTERS:
+        folder = results / name
+        files = sorted(folder.glob("*.json")) + sorted((folder / "runs").glob("*.json"))
+        seconds = 0.0
+        for file in files:
+            run = json.loads(file.read_text(encoding="utf-8"))
+            parts = _trained(run)
+            seconds += sum(value for key, value in parts.items() if key not in seen)
+            seen |= parts.keys()
+        total += seconds
+        if seconds:
+            lines.append([name, f"{len(files):,}", f"{seconds / 3600:.1f}"])
+    lines.append(["together", "", f"{total / 3600:.1f}"])
+    return _rows(["piece", "runs", "hours of one thread"], lines)
+
+
+def _trained(run: Json) -> dict[object, float]:
+    """Seconds of what was trained for a result, under a name that tells it from others."""
+    if "summary" not in run:
+        return {json.dumps(run["study"], sort_keys=True): run["seconds"]}
+    whole, first = run["summary"]["train_seconds"], run["recipe"].get("pretraining")
+    m1 = ("M1", run["request"]["data"], run["request"]["seed"])
+    if first is None:  # a classifier on the codes of an M1 takes no time beside it
+        return {m1 if "m1" in run["recipe"] else run["name"]: whole}
+    own = [line["seconds"] for line in run["history"]]
+    return {m1: sum(own[: first["epochs"]]), run["name"]: sum(own[first["epochs"] :])}
+
+
+def _of(file: str, made_of: Callable[[Json], str]) -> Callable[[Path], str]:
+    """A table that one file of the results is enough for."""
+    return lambda results: made_of(json.loads((results / file).read_text(encoding="utf-8")))
+
+
+SECTIONS: Mapping[str, Callable[[Path], str]] = {
+    "speed": _of("speed.json", speed_table),
+    "choices": _of("choices.json", choices_table),
+    "trials": _of("trials.json", trials_table),
+    "memory": _of("memory.json", memory_table),
+    "growth": _of("growth.json", growth_table),
+    "processes": _of("growth.json", processes_table),
+    "parity": _of("parity.json", parity_table),
+    "hours": hours_table,
 }
 
 
 def rendered(page: str) -> str:
     """The page with every section between its two markers made anew."""
-    for name, (file, made_of) in SECTIONS.items():
+    for name, made_of in SECTIONS.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        made = made_of(json.loads((RESULTS / file).read_text(encoding="utf-8")))
+        made = made_of(RESULTS)
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         page = pattern.sub(lambda _, made=made, b=begin, e=end: b + made + e, page)  # type: ignore[misc]
     return page

@@ -1,11 +1,16 @@
 """What is timed side by side is the same: the textbook's loss is ours, and the floor counts what
-it should."""
+it should, as do the hours of the whole."""
+
+import json
+from pathlib import Path
+from typing import Any
 
 import torch
 from benchmarks import textbook
 from benchmarks.contestants import Bare, Case, Ours, synthetic_rows
 from benchmarks.floor import Operand, Recorder, floor
 from benchmarks.growth import exponent
+from benchmarks.tables import hours_table
 from benchmarks.with_pyro import WithPyro
 from torch.utils.data import TensorDataset
 
@@ -109,3 +114,33 @@ def test_the_floor_counts_products_forward_and_backward() -> None:
 def test_an_exponent_is_that_of_the_power_law() -> None:
     sizes = [10, 100, 1000]
     assert abs(exponent(sizes, [3.0 * size**1.7 for size in sizes]) - 1.7) < 1e-9
+
+
+def test_hours_count_a_shared_run_and_a_shared_m1_once(tmp_path: Path) -> None:
+    def put(piece: str, name: str, recipe: dict[str, Any], hours: tuple[float, ...]) -> None:
+        seconds = [3600 * each for each in hours]
+        run = {
+            "name": name,
+            "summary": {"train_seconds": sum(seconds)},
+            "recipe": recipe,
+            "request": {"data": "mnist", "seed": 0},
+            "history": [{"seconds": each} for each in seconds],
+        }
+        path = tmp_path / piece / "runs" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(run))
+
+    stacked = {"pretraining": {"epochs": 2}}
+    put("results-table", "m2", {}, (1.0,))
+    put("label-counts", "m2", {}, (1.0,))  # adopted
+    put("label-counts", "m1m2-a", stacked, (0.5, 0.5, 2.0))
+    put("label-counts", "m1m2-b", stacked, (0.5, 0.5, 3.0))
+    put("label-counts", "svm", {"classifier": {}, "m1": {}}, (1.0,))
+    study = tmp_path / "gradient-estimators" / "seed-0.json"
+    study.parent.mkdir()
+    study.write_text(json.dumps({"study": {"seed": 0}, "seconds": 1800}))
+    page = hours_table(tmp_path)
+    assert "| results-table | 1 | 1.0 |" in page
+    assert "| label-counts | 4 | 6.0 |" in page
+    assert "| gradient-estimators | 1 | 0.5 |" in page
+    assert "| together |  | 7.5 |" in page
