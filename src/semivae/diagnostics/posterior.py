@@ -66,8 +66,10 @@ def inference_gap(
     """The gap between q(y|x) and the best classifier given the rest, softmax_k ELBO(x, k).
 
     ELBO(x, k) (section 2.4, Eq 6) is the mean over `samples` draws of z, which the classes
-    share; with few of them the softmax sees their noise and looks surer than it is. Chunks as in
-    `evidence`.
+    share; with few of them the softmax sees their noise and looks surer than it is. What the model
+    samples once per example is given, as one draw a row: for ADGM and SDGM the gap is that of
+    q(y|a, x), to which their bound loses it, and not that of the q(y|x) that is predicted. Chunks
+    as in `evidence`.
     """
     log_q, elbos = [], []
     with evaluating(model):
