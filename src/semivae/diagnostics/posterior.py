@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.bounds import labeled_elbos
-from semivae.information import entropy, kl, log_mean
+from semivae.information import entropy, kl, log_mean, mutual_information
 from semivae.models.evaluating import EvaluatedModel, evaluating
 from semivae.noise import Noise
 
@@ -44,8 +44,12 @@ def label_information(
     """
     log_q, log_prior = log_q.double().log_softmax(1), log_prior.double().log_softmax(0)
     aggregate = log_mean(log_q)
-    of_each, of_all = float(entropy(log_q).mean()), float(entropy(aggregate))
-    return LabelInformation(of_each, of_all, of_all - of_each, float(kl(aggregate, log_prior)))
+    return LabelInformation(
+        classifier_entropy=float(entropy(log_q).mean()),
+        aggregate_entropy=float(entropy(aggregate)),
+        mutual_information=float(mutual_information(log_q)),
+        marginal_label_kl=float(kl(aggregate, log_prior)),
+    )
 
 
 class InferenceGap(NamedTuple):
