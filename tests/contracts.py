@@ -139,6 +139,7 @@ def _check_shapes(model: DensityModel, x: Tensor, noise: Noise, z_noise: Tensor)
     assert log_p.shape == (K * B,) and log_p.isfinite().all()
     probs = model.predict_proba(x)
     close(probs.sum(1), torch.ones(B, dtype=F64), "rows of predict_proba sum to 1")
+    close(model.predictive(model.features(x)).probs, probs, "predict_proba is of predictive")
     _check_draws(model, encoded, noise)
     if model.redraw(encoded, noise, 1) is encoded:
         close(probs, encoded.q_y.logits.exp(), "predict_proba is q(y|x)")

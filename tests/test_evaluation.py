@@ -39,15 +39,15 @@ def test_tiny_case_by_hand():
     assert evaluation.nll(PROBS, Y) == pytest.approx(expected)
     squares = 0.06 + 0.14 + 0.86 + 0.375 + 0.72
     assert evaluation.brier(PROBS, Y) == pytest.approx(squares / 5)
-    np.testing.assert_allclose(evaluation.recall(PROBS, Y), [2 / 3, 1 / 2, np.nan])
+    recall = evaluation.classification_report(PROBS, Y).recall
+    np.testing.assert_allclose(recall, [2 / 3, 1 / 2, np.nan])
 
 
 def test_agrees_with_scikit_learn_where_it_has_the_metric():
     probs, y = calibrated(500, seed=1)
     assert evaluation.nll(probs, y) == pytest.approx(log_loss(y, probs, labels=np.arange(10)))
-    np.testing.assert_allclose(
-        evaluation.recall(probs, y), recall_score(y, probs.argmax(1), average=None)
-    )
+    recall = evaluation.classification_report(probs, y).recall
+    np.testing.assert_allclose(recall, recall_score(y, probs.argmax(1), average=None))
     assert evaluation.confusion(probs, y).sum() == 500
 
 

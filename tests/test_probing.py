@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from semivae import rundir, runs
+from semivae import measures, rundir, runs
+from semivae.assessment import QUICK, assess
 from semivae.bounds import log_evidence
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
 from semivae.errors import InputError
-from semivae.evaluation import accuracy, brier, expected_calibration_error, nll
+from semivae.evaluation import (
+    accuracy,
+    brier,
+    classification_report,
+    expected_calibration_error,
+    nll,
+)
 from semivae.fitting import Hooks, Trained, train
 from semivae.information import entropy
 from semivae.models.m2 import M2
@@ -22,6 +29,8 @@ from semivae.noise import Noise
 from semivae.probing import SAMPLES, probe_of, probe_rows
 from semivae.request import Request, prepare
 from semivae.training import EpochLog, Snapshot
+from test_assessment import RECIPES, request_for
+from test_stages import EVERY
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -102,13 +111,14 @@ def test_a_probe_that_cannot_be_is_refused(setting: str, words: str) -> None:
 # What is measured
 
 
-def measured(y: np.ndarray) -> dict[str, float]:
-    """The probe of a fresh model on images of noise."""
+def measured(recipe: str, y: np.ndarray) -> dict[str, float]:
+    """The probe of a recipe's fresh model on images of noise."""
     x = np.random.default_rng(0).integers(0, 256, (len(y), 1, 8, 8)).astype(np.uint8)
     batches = SemiSupervisedBatches(x, y, 10, pixels(255.0), 10, 10, seed=0)
     probe = probe_of(batches, 200, seed=0)
     assert probe is not None
-    model = prepare(PLAIN).recipe.model.build((1, 8, 8), torch.zeros(10), seed=0)
+    request = PLAIN if recipe == "m2" else EVERY[recipe]
+    model = prepare(request).recipe.model.build((1, 8, 8), torch.zeros(10), seed=0)
     model.train()
     state = torch.get_rng_state()
     values = probe(model)
@@ -116,7 +126,7 @@ def measured(y: np.ndarray) -> dict[str, float]:
     assert all(module.training for module in model.modules())
     with torch.inference_mode():
         rows = batches.x_at(probe.rows.unlabeled, torch.device("cpu"))
-        h = entropy(model.q_y(model.trunk(rows)).logits.double())
+        h = entropy(model.predict_proba(rows).double().log())
         assert values["classifier_entropy"] == pytest.approx(float(h.mean()), abs=1e-6)
         known = batches.x_at(probe.rows.labeled, torch.device("cpu"))
         probs = model.predict_proba(known).numpy()
@@ -137,14 +147,36 @@ def measured(y: np.ndarray) -> dict[str, float]:
     return values
 
 
-def test_labels_are_read_where_they_are_known_and_only_for_what_says_so() -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_labels_are_read_where_they_are_known_and_only_for_what_says_so(recipe: str) -> None:
     y = np.where(np.arange(600) % 3 == 0, np.arange(600) % 10, -1)
-    first = measured(y)
-    other = measured(np.where(y >= 0, (y + 1) % 10, -1))
+    first = measured(recipe, y)
+    other = measured(recipe, np.where(y >= 0, (y + 1) % 10, -1))
     changed = {name for name in first if first[name] != other[name]}
     assert changed <= OF_LABELS
     assert {"nll", "brier", "log_p_xy"} <= changed
     assert set(first) == LOGGED
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_last_probe_is_the_assessment_of_its_rows(recipe: str) -> None:
+    """Without an average of weights, a curve ends at the number that is measured at the end."""
+    request = request_for(recipe)
+    prepared = prepare(replace(request, settings=(*request.settings, "probe=100")))
+    data = prepared.training_set
+    trained = train(data, prepared.recipe, 0, Hooks())
+    last = dict(trained.history[-1].probe)
+    rows = probe_rows(data.y, 100, seed=0)
+    x, nothing = data.x[rows.unlabeled], np.full(len(rows.unlabeled), -1)
+    effort = replace(QUICK, rows=1, samples=1)
+    at_end = measures.values(assess(trained.predictor, x, nothing, effort, 0))
+    x, y = data.x[rows.labeled], data.y[rows.labeled]
+    at_end |= classification_report(trained.predictor.predict_proba(x), y).to_json()
+    elsewhere = {"inference_gap", "model_entropy", "log_p_x", "log_p_xy", "generative_accuracy"}
+    compared = last.keys() - elsewhere  # these have other noise
+    assert {"accuracy", "nll", "mutual_information", "leakage"} < compared
+    for name in compared:
+        assert last[name] == pytest.approx(at_end[name], abs=2e-5), name
 
 
 def test_no_probe_is_none() -> None:

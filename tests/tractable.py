@@ -107,8 +107,11 @@ class LinearGaussianMixture(nn.Module):
     def log_likelihood(self, encoded: Encoded, z: Tensor, draws: LabelDraws) -> Tensor:
         return self.p_x(z, draws).log_prob(encoded.x[draws.row])
 
+    def predictive(self, h: Tensor) -> Categorical:
+        return self.q_y(h)
+
     def predict_proba(self, x: Tensor) -> Tensor:
-        return self.q_y(x).probs
+        return self.predictive(x).probs
 
     # The closed forms.
 

@@ -166,21 +166,13 @@ def confusion(
     return counts
 
 
-def recall(
-    probs: Float[np.ndarray, "N K"], y: Integer[np.ndarray, " N"]
-) -> Float[np.ndarray, " K"]:
-    """Share of each class's rows that were recognised, TP_k / N_k, 0 to 1; nan for no rows."""
-    return _recall(confusion(probs, y))
-
-
-def _recall(counts: Integer[np.ndarray, "K K"]) -> Float[np.ndarray, " K"]:
-    rows = counts.sum(axis=1)
-    return np.diag(counts) / np.where(rows > 0, rows, np.nan)
-
-
 @dataclass(frozen=True, eq=False)  # eq: comparing arrays has no single truth value
 class ClassificationReport:
-    """Everything above for one set of rows; units and ranges are those of the functions."""
+    """Everything above for one set of rows; units and ranges are those of the functions.
+
+    `recall` (K,) is the share of each class's rows that were recognised, TP_k / N_k, 0 to 1; nan
+    where there are none.
+    """
 
     n: int
     accuracy: float
@@ -222,16 +214,17 @@ def classification_report(
 ) -> ClassificationReport:
     """Every measure of this module on the same rows, calibration in 15 bins."""
     counts = confusion(probs, y)
+    rows, right = counts.sum(axis=1), np.diag(counts)
     bins = reliability(probs, y)
     return ClassificationReport(
         n=y.size,
         accuracy=accuracy(probs, y),
-        accuracy_interval=accuracy_interval(int(np.diag(counts).sum()), y.size),
+        accuracy_interval=accuracy_interval(int(right.sum()), y.size),
         macro_f1=macro_f1(probs, y),
         nll=nll(probs, y),
         brier=brier(probs, y),
         ece=_ece(bins),
         confusion=counts,
-        recall=_recall(counts),
+        recall=right / np.where(rows > 0, rows, np.nan),
         reliability=bins,
     )

@@ -42,10 +42,3 @@ def mutual_information(log_q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
     is not for fewer than 5 K rows.
     """
     return entropy(log_mean(log_q)) - entropy(log_q).mean()
-
-
-def plug_in_correction(log_q: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
-    """What to add to the plug-in estimate, 1/2B sum_k Var_x(q_k) / q_k, to first order in 1/B."""
-    q = log_q.exp()
-    mean = q.mean(0).clamp_min(torch.finfo(q.dtype).tiny)
-    return (q.var(0) / mean).sum() / (2 * q.shape[0])

@@ -1,4 +1,4 @@
-"""Diagnostics of models that have none of our layers, one of which draws in `encode`."""
+"""Diagnostics of models that have none of our layers, some of which draw in `encode`."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Categorical
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -13,6 +14,7 @@ from semivae.diagnostics.encodings import encode_set
 from semivae.diagnostics.evidence import evidence
 from semivae.diagnostics.posterior import inference_gap, label_information
 from semivae.diagnostics.surgery import surgery
+from semivae.distributions import categorical
 from semivae.information import entropy, kl
 from semivae.models.densities import Encoded
 from semivae.models.evaluating import EvaluatedModel
@@ -66,3 +68,28 @@ def test_what_a_model_draws_in_encode_is_taken_at_its_mean() -> None:
     found, expected = (encode_set(each, x.split(3)) for each in (model, LinearGaussianMixture()))
     assert torch.equal(found.mean, expected.mean)
     assert torch.equal(found.log_q, expected.log_q)
+
+
+class Averages(DrawsInEncode):
+    """Predicts with the mean over three looks at x, as a model with an auxiliary variable does."""
+
+    def predictive(self, h: Tensor) -> Categorical:
+        looks = torch.stack([self.q_y(h + shift).probs for shift in (-1.0, 0.0, 2.0)])
+        return categorical(looks.mean(0).log())
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        return self.predictive(x).probs
+
+
+def test_the_classifier_of_the_encodings_is_the_one_that_predicts() -> None:
+    """In the surgery too, whose identities hold with what is said of the predictions."""
+    model, x = Averages(), some_x(40)
+    encodings = encode_set(model, x.split(16))
+    predicted = model.predict_proba(x).detach()
+    torch.testing.assert_close(encodings.log_q.exp(), predicted)
+    assert (predicted - model.q_y(model.features(x)).probs).abs().max() > 0.05
+    prior = model.p_y().logits
+    cuts, label = surgery(encodings, prior, seed=0), label_information(predicted.log(), prior)
+    assert cuts.label_kl == pytest.approx(label.mutual_information + label.marginal_label_kl)
+    marginals = label.marginal_label_kl + cuts.marginal_latent_kl
+    assert cuts.joint_kl == pytest.approx(cuts.joint_information + cuts.leakage + marginals)

@@ -25,7 +25,8 @@ from semivae.label_draws import LabelDraws, LabelRule
 from semivae.labels import Enumerated, Observed
 from semivae.models.adgm import ADGM, PREDICTION_DRAWS
 from semivae.models.sdgm import SDGM
-from tractable import F64, noise_of, one_hot
+from semivae.noise import Noise
+from tractable import CPU, F64, noise_of, one_hot
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 MODELS = pytest.mark.parametrize("build", [linear_adgm, linear_sdgm], ids=["adgm", "sdgm"])
@@ -204,6 +205,22 @@ def test_a_prediction_is_the_mean_over_a_and_depends_on_its_row_alone(build: typ
         )
     assert (found - exact).abs().max() < 4 * spread / PREDICTION_DRAWS**0.5
     torch.testing.assert_close(found.sum(1), torch.ones(5, dtype=F64))
+
+
+@MODELS
+def test_a_prediction_is_a_mean_of_probabilities_and_its_log_is_finite(build: type[ADGM]) -> None:
+    model, x = build(), some_points(5)
+    noise = Noise(0, 0, (("prediction", PREDICTION_DRAWS),), CPU).normal("a", 1).double()
+    with torch.no_grad():
+        q_a = model.q_a(x)
+        draws = [torch.cat([x, q_a.at(a.expand(5, 1))], 1) for a in noise]
+        expected = torch.stack([model.q_y(h).probs for h in draws]).mean(0)
+        torch.testing.assert_close(model.predict_proba(x), expected, rtol=1e-12, atol=0)
+        model.encoder.classifier.weight.zero_()
+        model.encoder.classifier.bias.copy_(torch.tensor([0.0, 2.0, -1000.0]))
+        log_q = model.predictive(model.features(x)).logits
+    assert (log_q.exp()[:, 2] == 0).all()
+    torch.testing.assert_close(log_q[:, 2] - log_q[:, 0], torch.full((5,), -1000.0, dtype=F64))
 
 
 @MODELS

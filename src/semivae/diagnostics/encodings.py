@@ -56,14 +56,15 @@ class Encodings(NamedTuple):
 def encode_set(model: EvaluatedModel, x_chunks: Iterable[Tensor]) -> Encodings:
     """q(y, z|x) of every row of the chunks (B, *X), which are scaled and on the model's device.
 
-    What the model draws once per example is at its mean: M1+M2 is read as it predicts, and ADGM's
-    and SDGM's mixture over a by its component at the mean of q(a|x).
+    q(y|x) is the one that is predicted. In q(z|x, y), what the model draws once per example is at
+    its mean: z1 of M1+M2, as in a prediction, and a of ADGM and SDGM, whose q(z|x, y) is a mixture
+    over a, of which this is the component at the mean of q(a|x).
     """
     parts = []
     with evaluating(model):
         for x in x_chunks:
             h = model.features(x)
-            log_q = model.q_y(h).logits
+            log_q = model.predictive(h).logits
             q_z = model.q_z(h, every_pair(log_q))  # the pairs are class-major
             by_class = (
                 part.unflatten(0, (-1, x.shape[0])).transpose(0, 1)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from semivae.bounds import labeled_elbos
-from semivae.information import entropy, kl, log_mean
+from semivae.information import entropy, kl, log_mean, mutual_information
 from semivae.models.evaluating import EvaluatedModel, evaluating
 from semivae.noise import Noise
 
@@ -44,8 +44,12 @@ def label_information(
     """
     log_q, log_prior = log_q.double().log_softmax(1), log_prior.double().log_softmax(0)
     aggregate = log_mean(log_q)
-    of_each, of_all = float(entropy(log_q).mean()), float(entropy(aggregate))
-    return LabelInformation(of_each, of_all, of_all - of_each, float(kl(aggregate, log_prior)))
+    return LabelInformation(
+        classifier_entropy=float(entropy(log_q).mean()),
+        aggregate_entropy=float(entropy(aggregate)),
+        mutual_information=float(mutual_information(log_q)),
+        marginal_label_kl=float(kl(aggregate, log_prior)),
+    )
 
 
 class InferenceGap(NamedTuple):
@@ -66,8 +70,10 @@ def inference_gap(
     """The gap between q(y|x) and the best classifier given the rest, softmax_k ELBO(x, k).
 
     ELBO(x, k) (section 2.4, Eq 6) is the mean over `samples` draws of z, which the classes
-    share; with few of them the softmax sees their noise and looks surer than it is. Chunks as in
-    `evidence`.
+    share; with few of them the softmax sees their noise and looks surer than it is. What the model
+    samples once per example is given, as one draw a row: for ADGM and SDGM the gap is that of
+    q(y|a, x), to which their bound loses it, and not that of the q(y|x) that is predicted. Chunks
+    as in `evidence`.
     """
     log_q, elbos = [], []
     with evaluating(model):

@@ -42,6 +42,10 @@ class Surgery(NamedTuple):
     - `joint_kl`: E KL(q(y, z|x) || p(y) p(z)), the KL of the bound; `joint_information`: I(x; y,
       z); `leakage`: I(y; z), how much z tells of the class, 0 to log K; `coupling`: I(y; z|x), 0
       unless q(z|x, y) sees y.
+
+    q(y, z|x) is that of the `Encodings`: for ADGM and SDGM the predicted q(y|x), whose parts are
+    those of `LabelInformation`, times q(z|a, x, y) at the mean of a, so that `latent_kl` and
+    `joint_kl` are not those of their bound.
     """
 
     latent_kl: float

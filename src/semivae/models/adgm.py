@@ -82,17 +82,17 @@ class ADGM(DeepGenerativeModel):
         read = self.encoder.trunk(x)
         return torch.cat([read, self.q_a(read).mean], 1)
 
-    def predict_proba(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B K"]:
-        """q(y|x) = E_q(a|x) q(y|a, x), as the mean over 100 draws of a whose noise is fixed and
-        shared by all rows: what is predicted for a row depends on that row alone."""
-        read = self.encoder.trunk(x)
+    def predictive(self, h: Float[Tensor, "B F"]) -> Categorical:
+        """q(y|x) = E_q(a|x) q(y|a, x), batch (B,), as the mean over 100 draws of a whose noise is
+        fixed and shared by all rows: what is predicted for a row depends on that row alone."""
+        read = h[:, : -self.auxiliary_size]
         q_a = self.q_a(read)
-        noise = Noise(0, 0, (("prediction", PREDICTION_DRAWS),), x.device)
-        total = torch.zeros((), device=x.device)
-        for draw in noise.normal("a", self.auxiliary_size).to(q_a.mean):
-            h = torch.cat([read, q_a.at(draw.expand_as(q_a.mean))], 1)
-            total = total + self.q_y(h).probs
-        return total / PREDICTION_DRAWS
+        noise = Noise(0, 0, (("prediction", PREDICTION_DRAWS),), h.device)
+        draws = noise.normal("a", self.auxiliary_size).to(q_a.mean)
+        at_each = (torch.cat([read, q_a.at(draw.expand_as(q_a.mean))], 1) for draw in draws)
+        log_q = torch.stack([self.q_y(h_at).logits for h_at in at_each])
+        # The mean of probabilities, in logs: what underflows at every draw keeps a finite one.
+        return categorical(log_q.logsumexp(0))
 
     def q_a(self, read: Float[Tensor, "B R"]) -> DiagonalGaussian:
         """q(a|x), batch (B,)."""

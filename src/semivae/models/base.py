@@ -18,8 +18,9 @@ class DeepGenerativeModel(nn.Module, ABC):
 
     `log_prior` (K,) = log p(y). Between x and the heads, and between z and x, a member may have
     variables of its own (a of ADGM and SDGM, z1 of M1+M2): `encode` draws those of the inference,
-    `redraw` draws them again and `features` takes them at their mean; `generate` draws those of
-    the generative model and `decode` takes them at their mean.
+    `redraw` draws them again, `features` takes them at their mean and `predictive` may average
+    over them; `generate` draws those of the generative model and `decode` takes them at their
+    mean.
     """
 
     log_prior: Tensor
@@ -79,9 +80,13 @@ class DeepGenerativeModel(nn.Module, ABC):
     ) -> Float[Tensor, "M"]:
         """The log density of each pair given z and y, in nats; see `densities.DensityModel`."""
 
+    def predictive(self, h: Float[Tensor, "B F"]) -> Categorical:
+        """q(y|x) as it is predicted and diagnosed, batch (B,), for h as `features` gives it."""
+        return self.q_y(h)
+
     def predict_proba(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B K"]:
         """q(y|x) as probabilities."""
-        return self.q_y(self.features(x)).probs
+        return self.predictive(self.features(x)).probs
 
     @abstractmethod
     def decode(self, z: Float[Tensor, "N D"], y: Float[Tensor, "N K"]) -> Float[Tensor, "N *X"]:

@@ -23,8 +23,8 @@ class EvaluatedModel(DensityModel, Protocol):
     def features(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B F"]:
         """`Encoded.h` with what the model samples once per example at its mean."""
 
-    def q_y(self, h: Float[Tensor, "B F"]) -> Categorical:
-        """q(y|.), batch (B,)."""
+    def predictive(self, h: Float[Tensor, "B F"]) -> Categorical:
+        """q(y|x) as it is predicted, batch (B,), for h as `features` gives it."""
 
     def eval(self) -> Any:
         """Eval mode."""
