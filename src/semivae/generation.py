@@ -56,7 +56,7 @@ def _encoding(
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N K"]]:
     """The mean of z of each row, and its likeliest y."""
     h = model.features(x)
-    log_q = model.q_y(h).logits
+    log_q = model.predictive(h).logits
     likeliest = one_hot(log_q.argmax(1), model.classes).to(log_q)
     return model.q_z(h, one_pair_each(log_q, likeliest)).mean, likeliest
 
