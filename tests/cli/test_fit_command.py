@@ -350,6 +350,7 @@ def refused(cli: Cli, *arguments: object) -> str:
         ("digits --set objective.size=3", "there is no 'size' here, only alpha, beta"),
         ("digits --set objective.beta=much", "--set objective.beta=much: not a value like"),
         ("digits --labels 20 --set labels.tau=1", "there is no 'tau' here"),
+        ("digits --recipe m1m2 --set refining=5", "--set refining=5: this recipe has no refining"),
         ("digits --max-minutes 0", "--max-minutes 0: give a number above 0"),
         ("--resume .", ". is not a run: config.json cannot be read"),
     ],
