@@ -447,7 +447,9 @@ def test_images_of_another_size_are_refused() -> None:
 @pytest.mark.parametrize(
     ("n_samples", "y", "words"),
     [
-        (0, None, "n_samples=0: ask for at least 1"),
+        (0, None, "n_samples=0: give a whole number from 1"),
+        ("3", None, "n_samples='3': give a whole number from 1"),
+        (2.0, None, "n_samples=2.0: give a whole number from 1"),
         (1, 3, r"y=3 is no class: choose from \[0, 1, 2\]"),
         (1, -1, "y=-1 is no class"),
         (1, 0.5, "y=0.5 is no class"),
@@ -458,7 +460,7 @@ def test_images_of_another_size_are_refused() -> None:
     ],
 )
 def test_samples_that_cannot_be_drawn(
-    n_samples: int, y: Any, words: str, fitted: SemiVAEClassifier
+    n_samples: Any, y: Any, words: str, fitted: SemiVAEClassifier
 ) -> None:
     with pytest.raises(InputError, match=words):
         fitted.sample(n_samples, y=y)
