@@ -444,6 +444,23 @@ def test_images_of_another_size_are_refused() -> None:
         clf.predict(IMAGES.reshape(60, 64))
 
 
+def test_what_is_wrong_is_said_without_the_options_of_the_command_line(
+    fitted: SemiVAEClassifier, tmp_path: Path
+) -> None:
+    """Who works in Python has no `--set`."""
+    (tmp_path / "notes.txt").touch()
+    tries = {
+        "recipe=papr: choose one of auto": lambda: SemiVAEClassifier("papr").fit(BLOBS, Y),
+        "the recipe auto or set network=mlp": lambda: SemiVAEClassifier("paper-m2").fit(BLOBS, Y),
+        "not an empty folder: choose another": lambda: fitted.save(tmp_path),
+        "cannot be written": lambda: fitted.save(tmp_path / "notes.txt" / "model"),
+    }
+    for words, wrong in tries.items():
+        with pytest.raises(InputError, match=words) as caught:
+            wrong()
+        assert "--" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("n_samples", "y", "words"),
     [

@@ -119,7 +119,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
         ({"labels": 20, "validation": -1}, "n_validation=-1"),
         ({"labels": 20, "seed": -1}, "seed=-1"),
         ({"data": "digit"}, "there is no data set and no file 'digit': give one of digits, mnist"),
-        ({"recipe": "papr"}, "--recipe papr: choose one of auto, "),
+        ({"recipe": "papr"}, "recipe=papr: choose one of auto, "),
         ({"objective": "vae"}, "objective=vae: choose one of equation_8"),
         ({"settings": ("objective.beta",)}, "--set objective.beta: write KEY=VALUE"),
         ({"settings": ("objective.delta=1",)}, "there is no 'delta' here, only alpha, beta"),

@@ -57,15 +57,15 @@ def _check_table(data: TrainingSet, recipe: Recipe) -> None:
     if isinstance(recipe.network, PaperCNN | PaperCNN43):
         raise InputError(
             "the data are a table, and the recipe's convolutional network reads images: use the "
-            "recipe auto or --set network=mlp"
+            "recipe auto or set network=mlp"
         )
     if isinstance(recipe.likelihood, Bernoulli | Binarized):
         raise InputError(
             "the data are a table, whose columns are standardized, and a Bernoulli likelihood is "
-            "of pixels from 0 to 1: use --set likelihood=learned-gaussian"
+            "of pixels from 0 to 1: set likelihood=learned-gaussian"
         )
     if isinstance(recipe.likelihood, Rectified):
         raise InputError(
             "the data are a table, whose columns are standardized, and the mean of a rectified "
-            "Gaussian is never below 0: use --set likelihood=gaussian"
+            "Gaussian is never below 0: set likelihood=gaussian"
         )

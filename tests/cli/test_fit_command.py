@@ -344,7 +344,7 @@ def refused(cli: Cli, *arguments: object) -> str:
         ("digits --labels 7", "7 is fewer labels than classes: give at least 10"),
         ("digits --labels 5000", "are needed for 5000 labels"),
         ("digits --labels 20 --validation 5000", "and 5000 validation labels"),
-        ("digits --recipe best", "--recipe best: choose one of auto, paper-m2"),
+        ("digits --recipe best", "recipe=best: choose one of auto, paper-m2"),
         ("digits --objective best", "objective=best: choose one of equation_8"),
         ("digits --set objective.beta", "--set objective.beta: write KEY=VALUE"),
         ("digits --set objective.size=3", "there is no 'size' here, only alpha, beta"),
