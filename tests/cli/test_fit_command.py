@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -98,6 +99,7 @@ def test_every_stage_of_a_recipe_is_told(cli: Cli) -> None:
     ended = cli(*QUICK, *stages, "--set", "refining.epochs=1", "--out", "a")
     assert "m1m2-refined, objective optimized_elbo, 20 + 1 + 1 epochs; into a" in ended.err
     assert ", 20 + 1 + 1 epochs, " in ended.out
+    assert re.search(r"training: epoch 22/22  loss .* rows/s\n", ended.err)
     lines = Path("a/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 23))
 
