@@ -1,5 +1,6 @@
 """Every number that README and the recipes publish is what the committed result files say."""
 
+import re
 import statistics
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from benchmarks import family, family_table, family_trials, tables
 from semivae.config import set_value
 from semivae.paper import (
     ablation,
+    asking,
     claims,
     classifier_entropy,
     disentanglement,
@@ -98,6 +100,17 @@ def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:
     assert to_csv(rows) == (results / "estimators.csv").read_text()
 
 
+def asked_seeds(page: str, name: str) -> int | None:
+    """How many seeds the command on a page asks for; None: as many as the piece has."""
+    (found,) = re.findall(rf"^- command: semivae reproduce {name}(?: --seeds (\d+))?$", page, re.M)
+    return int(found) if found else None
+
+
+def test_a_page_names_the_seeds_or_leaves_them_to_the_piece() -> None:
+    assert asked_seeds("x\n- command: semivae reproduce domains --seeds 12\n", "domains") == 12
+    assert asked_seeds("- command: semivae reproduce domains\n- y", "domains") is None
+
+
 EXPERIMENTS = [
     experiment
     for experiment in (
@@ -118,10 +131,9 @@ def test_the_page_and_the_data_of_an_experiment_are_those_of_its_files(
     folder = RESULTS.parent / experiment.name
     ended = read_runs(experiment, folder / "runs", quick=False)
     page = (folder / f"{experiment.name}.md").read_text(encoding="utf-8")
-    seeds = 1 + max(run.request.seed for run, _ in ended)
-    asked = seeds // domains.SPLITS_PER_SEED if experiment is domains.EXPERIMENT else seeds
-    command = f"semivae reproduce {experiment.name} --seeds {asked}"
-    assert experiment.page(ended, command) == page
+    asked = asked_seeds(page, experiment.name)
+    assert [run for run, _ in ended] == experiment.plan(asked, False)
+    assert experiment.page(ended, asking.command(experiment.name, asked, quick=False)) == page
     data = (folder / f"{experiment.name}.csv").read_text(encoding="utf-8")
     assert to_csv(experiment.readings(ended)) == data
 
@@ -164,10 +176,11 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
     page = folder / f"{label_counts.NAME}.md"
     assert ended or not page.exists()
     if page.exists():
-        seeds = 1 + max(cell.request.seed for cell, _ in ended)
-        assert label_counts_page.page(ended, seeds, quick=False) == page.read_text(
-            encoding="utf-8"
-        )
+        text = page.read_text(encoding="utf-8")
+        asked = asked_seeds(text, label_counts.NAME)
+        assert [cell for cell, _ in ended] == label_counts.planned(asked, quick=False)
+        command = asking.command(label_counts.NAME, asked, quick=False)
+        assert label_counts_page.page(ended, command) == text
         readings = to_csv(label_counts_page.readings(ended))
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == readings
 

@@ -72,8 +72,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
     folder = wish.out / wish.named("label-counts")
     results = folder / "runs"
     results.mkdir(parents=True, exist_ok=True)
-    seeds = wish.seeds if wish.asked_seeds or wish.quick else max(label_counts.MOST_SEEDS.values())
-    plan = label_counts.planned(seeds, wish.quick)
+    plan = label_counts.planned(wish.seeds, wish.quick)
     adopt(results, wish.out / wish.named("results-table"), {cell.request for cell in plan})
     execute, execute_group = label_counts.execute_cell, label_counts.execute_group
     with display() as shown:
@@ -89,7 +88,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
             )
             for cell in plan
         ]
-    text = label_counts_page.page(ended, seeds, wish.quick)
+    text = label_counts_page.page(ended, wish.command("label-counts"))
     readings = label_counts_page.readings(ended)
     written = [
         written_to(folder / "label-counts.md", text.encode()),

@@ -48,7 +48,8 @@ class Experiment:
     """An experiment of the paper on training runs.
 
     `claim` is what the paper says of it. `plan(seeds, quick)` gives the runs, one seed of
-    everything first; `quick` ones are on digits. `read` takes the numbers off one result.
+    everything first, every row with as many seeds as asked for (None: with its own number);
+    `quick` ones are on digits. `read` takes the numbers off one result.
     `findings` (Markdown, with links to the figures) and `figures` (by file name) are functions of
     all readings. `examination` is what else is measured of every run, if anything; `facts` stand
     in the protocol in place of those of the same name.
@@ -57,7 +58,7 @@ class Experiment:
     name: str
     title: str
     claim: str
-    plan: Callable[[int, bool], list[Run]]
+    plan: Callable[[int | None, bool], list[Run]]
     read: Callable[[Run, RunResult], Iterator[Reading]]
     findings: Callable[[Sequence[Reading]], str]
     figures: Callable[[Sequence[Reading]], Mapping[str, "Figure"]]

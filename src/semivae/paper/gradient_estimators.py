@@ -26,6 +26,7 @@ from semivae.label_draws import LabelRule
 from semivae.labels import Enumerated, Pruned, Relaxed, Sampled, StraightThrough, follow
 from semivae.models.m2 import M2
 from semivae.noise import key
+from semivae.paper.asking import seeds_of
 from semivae.paper.gradient_errors import Errors, Point
 from semivae.paper.results import machine
 from semivae.predictor import TrainingSet
@@ -88,13 +89,13 @@ class Measured:
     cosine: float
 
 
-def studies(seeds: int, quick: bool) -> list[Study]:
+def studies(seeds: int | None, quick: bool) -> list[Study]:
     """MNIST, and for a quick look digits; one study per seed."""
     if quick:
         first = Study("digits", labels=50, epochs=10, rows=64, draws=40, seed=0)
     else:
         first = Study("mnist", labels=1000, epochs=1, rows=128, draws=100, seed=0)
-    return [replace(first, seed=seed) for seed in range(seeds)]
+    return [replace(first, seed=seed) for seed in seeds_of(seeds, quick)]
 
 
 def measured(
