@@ -18,6 +18,8 @@ from running import Cli
 import semivae
 from semivae import request, runs
 from semivae.cli import main
+from semivae.cli.conclusions import CHAPTERS
+from semivae.cli.reproduce import PIECES
 from semivae.paper import (
     ablation,
     classifier_entropy,
@@ -279,6 +281,12 @@ def test_what_models_generate_is_printed_and_written_and_not_trained_again(
     again = cli("reproduce", "generation", "--quick", "--out", "here", "--json")
     assert [row["model"] for row in again.json["generation"]["rows"]] == [M2, OPTIMIZED]
     assert (folder / "generation.md").read_text() == page
+
+
+def test_the_report_has_a_chapter_for_every_piece() -> None:
+    """The verdicts first, then what they rest on in the order of `all`."""
+    pieces = [name for name in PIECES if name not in ("claims", "report")]
+    assert list(CHAPTERS) == ["claims", *pieces]
 
 
 def test_verdicts_and_one_page_of_what_is_there(cli: Cli) -> None:
