@@ -74,7 +74,7 @@ class Experiment:
         facts = protocol([result for _, result in ended], command) | dict(self.facts)
         return (
             f"# {self.title}\n\nThe paper: {self.claim}\n\n{self.findings(self.readings(ended))}\n"
-            + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+            + bullets(facts)
         )
 
 
@@ -163,6 +163,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container
     lines = [header, ["---:" if i in right else "---" for i in range(len(header))], *rows]
     cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def bullets(facts: Mapping[str, str]) -> str:
+    """A protocol as a list in Markdown, a line each."""
+    return "".join(f"- {name}: {value}\n" for name, value in facts.items())
 
 
 def to_csv(rows: Sequence[Any]) -> str:

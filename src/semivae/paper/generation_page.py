@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
+from semivae.paper.experiments import bullets
 from semivae.paper.experiments import table as markdown_table
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import (
@@ -118,7 +119,7 @@ def markdown(
     return (
         f"# Generation\n\nThe paper: {CLAIM}\n\n{verdict(rows)}\n\n{table(rows)}\n"
         f"Means over seeds ± standard error.\n\n![The measures]({NAME}.png)\n{links}\n"
-        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+        + bullets(facts)
     )
 
 

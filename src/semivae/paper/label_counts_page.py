@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from semivae.paper.experiments import table
+from semivae.paper.experiments import bullets, table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
 from semivae.paper.results import RunResult, epochs_text
 from semivae.paper.spreads import spread
@@ -40,8 +40,8 @@ def page(ended: Sequence[Ended], command: str) -> str:
     """The table and what it depends on, in Markdown."""
     rows = [_row(runs) for runs in _by_row(ended)]
     facts = protocol([result for _, result in ended], command)
-    lines = "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    return f"# {TITLE}\n\n{table(HEADER, rows)}\n![Accuracy by labels]({NAME}.png)\n\n{lines}"
+    figure = f"![Accuracy by labels]({NAME}.png)"
+    return f"# {TITLE}\n\n{table(HEADER, rows)}\n{figure}\n\n{bullets(facts)}"
 
 
 HEADER = (
