@@ -78,6 +78,9 @@ def test_the_page_of_the_results_table_is_that_of_the_result_files(published: Co
     assert page == results_table_page.markdown(
         table, published.verdicts, facts, "results-table.png"
     )
+    html = (RESULTS.parent / "results-table.html").read_text(encoding="utf-8")
+    for name in ("command", "commits"):
+        assert f'<th scope="row">{name}</th><td>{facts[name]}</td>' in html
     readme = (ROOT / "README.md").read_text()
     longer = {"test set", "supervised only", "commits"}  # it links to files; they name commits
     for name in facts.keys() - longer:
