@@ -11,10 +11,10 @@ from semivae.request import Request, prepare
     ("recipe", "settings", "words"),
     [
         ("paper-m2", (), "convolutional network reads images: use the recipe auto"),
-        ("auto", ("network=paper-cnn",), "--set network=mlp"),
-        ("auto", ("likelihood=bernoulli",), "of pixels from 0 to 1: use --set likelihood=learned"),
+        ("auto", ("network=paper-cnn",), "or set network=mlp"),
+        ("auto", ("likelihood=bernoulli",), "of pixels from 0 to 1: set likelihood=learned"),
         ("kingma-m2", ("likelihood=binarized",), "whose columns are standardized"),
-        ("auto", ("likelihood=rectified-gaussian",), "use --set likelihood=gaussian"),
+        ("auto", ("likelihood=rectified-gaussian",), "never below 0: set likelihood=gaussian"),
     ],
 )
 def test_what_is_for_images_is_refused_for_a_table(

@@ -272,6 +272,32 @@ def test_a_value_of_a_kind_that_the_field_cannot_hold_is_refused(key: str, text:
         set_value(AUTO, key, text)
 
 
+STAGES = [
+    (recipe, stage)
+    for stage, recipes in (
+        ("pretraining", ("auto", "m1m2-joint")),
+        ("refining", ("auto", "m1m2-joint", "m1m2")),
+    )
+    for recipe in recipes
+]
+
+
+@pytest.mark.parametrize(("recipe", "stage"), STAGES)
+@pytest.mark.parametrize("entry", ["", ".epochs", ".optimizer.peak"])
+def test_a_stage_that_a_recipe_does_not_have_cannot_be_set(
+    recipe: str, stage: str, entry: str
+) -> None:
+    """A number is no training either, and the sentence names a recipe that does have the stage."""
+    built = RECIPES[recipe].build(IMAGES)
+    with pytest.raises(InputError) as caught:
+        set_value(built, stage + entry, "5")
+    words = f"--set {stage}{entry}=5: this recipe has no {stage} stage, choose one that has, such"
+    assert str(caught.value) == f"{words} as m1m2-refined"
+    assert set_value(built, stage, "none") == built
+    other = set_value(RECIPES["m1m2-refined"].build(IMAGES), f"{stage}.epochs", "5")
+    assert getattr(other, stage).epochs == 5
+
+
 @pytest.mark.parametrize("name", ["", "Gaussian"])
 def test_choose_lists_the_names(name: str) -> None:
     with pytest.raises(InputError, match="choose one of bernoulli, binarized, gaussian"):

@@ -456,10 +456,29 @@ def test_images_of_another_size_are_refused() -> None:
         clf.predict(IMAGES.reshape(60, 64))
 
 
+def test_what_is_wrong_is_said_without_the_options_of_the_command_line(
+    fitted: SemiVAEClassifier, tmp_path: Path
+) -> None:
+    """Who works in Python has no `--set`."""
+    (tmp_path / "notes.txt").touch()
+    tries = {
+        "recipe=papr: choose one of auto": lambda: SemiVAEClassifier("papr").fit(BLOBS, Y),
+        "the recipe auto or set network=mlp": lambda: SemiVAEClassifier("paper-m2").fit(BLOBS, Y),
+        "not an empty folder: choose another": lambda: fitted.save(tmp_path),
+        "cannot be written": lambda: fitted.save(tmp_path / "notes.txt" / "model"),
+    }
+    for words, wrong in tries.items():
+        with pytest.raises(InputError, match=words) as caught:
+            wrong()
+        assert "--" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("n_samples", "y", "words"),
     [
-        (0, None, "n_samples=0: ask for at least 1"),
+        (0, None, "n_samples=0: give a whole number from 1"),
+        ("3", None, "n_samples='3': give a whole number from 1"),
+        (2.0, None, "n_samples=2.0: give a whole number from 1"),
         (1, 3, r"y=3 is no class: choose from \[0, 1, 2\]"),
         (1, -1, "y=-1 is no class"),
         (1, 0.5, "y=0.5 is no class"),
@@ -470,7 +489,7 @@ def test_images_of_another_size_are_refused() -> None:
     ],
 )
 def test_samples_that_cannot_be_drawn(
-    n_samples: int, y: Any, words: str, fitted: SemiVAEClassifier
+    n_samples: Any, y: Any, words: str, fitted: SemiVAEClassifier
 ) -> None:
     with pytest.raises(InputError, match=words):
         fitted.sample(n_samples, y=y)

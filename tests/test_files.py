@@ -66,7 +66,7 @@ def test_make_folder_refuses_a_folder_that_holds_something(tmp_path: Path) -> No
     (tmp_path / "config.json").write_text("mine")
     with pytest.raises(InputError) as caught:
         make_folder(tmp_path)
-    expected = f"{tmp_path} exists and is not an empty folder: choose another --out"
+    expected = f"{tmp_path} exists and is not an empty folder: choose another"
     assert str(caught.value) == expected
     assert (tmp_path / "config.json").read_text() == "mine"
 

@@ -1,5 +1,6 @@
 """Every number that README and the recipes publish is what the committed result files say."""
 
+import re
 import statistics
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from benchmarks import family, family_table, family_trials, tables
 from semivae.config import set_value
 from semivae.paper import (
     ablation,
+    asking,
     claims,
     classifier_entropy,
     disentanglement,
@@ -20,11 +22,13 @@ from semivae.paper import (
     label_counts,
     label_counts_page,
     learning_from_labels,
+    results_table_page,
 )
 from semivae.paper.experiments import Experiment, to_csv
 from semivae.paper.experiments import read as read_runs
 from semivae.paper.results import name_of
 from semivae.paper.results_table import Collected, bars, read
+from semivae.paper.sides import planned
 from semivae.recipe import DataFacts, Reached
 from semivae.recipes import RECIPES
 from semivae.report import results_markdown
@@ -38,6 +42,17 @@ def published() -> Collected:
     return read(RESULTS)
 
 
+def asked_seeds(page: str, name: str) -> int | None:
+    """How many seeds the command on a page asks for; None: as many as the piece has."""
+    (found,) = re.findall(rf"^- command: semivae reproduce {name}(?: --seeds (\d+))?$", page, re.M)
+    return int(found) if found else None
+
+
+def test_a_page_names_the_seeds_or_leaves_them_to_the_piece() -> None:
+    assert asked_seeds("x\n- command: semivae reproduce domains --seeds 12\n", "domains") == 12
+    assert asked_seeds("- command: semivae reproduce domains\n- y", "domains") is None
+
+
 def test_the_readme_prints_the_table_of_the_result_files(published: Collected) -> None:
     text = (ROOT / "README.md").read_text()
     begin, end = text.index("<!-- results-table"), text.index("<!-- end of results-table -->")
@@ -49,6 +64,27 @@ def test_the_readme_prints_the_verdicts_of_the_result_files(published: Collected
     assert published.verdicts
     for data, words in published.verdicts.items():
         assert f"{data}: {words}" in text
+
+
+def test_the_page_of_the_results_table_is_that_of_the_result_files(published: Collected) -> None:
+    page = (RESULTS.parent / "results-table.md").read_text(encoding="utf-8")
+    asked = asked_seeds(page, "results-table")
+    here = {run.asked for run in published.results}
+    assert here == {side.request for side in planned(asked, quick=False)}
+    facts = results_table_page.protocol(
+        published.results, asking.command("results-table", asked, quick=False)
+    )
+    table = results_markdown(published.rows)
+    assert page == results_table_page.markdown(
+        table, published.verdicts, facts, "results-table.png"
+    )
+    html = (RESULTS.parent / "results-table.html").read_text(encoding="utf-8")
+    for name in ("command", "commits"):
+        assert f'<th scope="row">{name}</th><td>{facts[name]}</td>' in html
+    readme = (ROOT / "README.md").read_text()
+    longer = {"test set", "supervised only", "commits"}  # it links to files; they name commits
+    for name in facts.keys() - longer:
+        assert f"\n- {name}: {facts[name]}\n" in readme
 
 
 def test_the_bars_are_those_of_the_result_files(published: Collected) -> None:
@@ -91,10 +127,13 @@ FACTS = {
 
 def test_the_table_of_gradient_estimators_is_that_of_its_files() -> None:
     results = ROOT / "benchmarks" / "results" / "gradient-estimators"
-    plan, rows = gradient_estimators.read(results)
-    assert plan[0].data == "mnist"
-    table = (results / "estimators.md").read_text(encoding="utf-8")
-    assert gradient_page.markdown(rows, plan) == table
+    studies = gradient_estimators.read(results)
+    page = (results / "estimators.md").read_text(encoding="utf-8")
+    asked = asked_seeds(page, "gradient-estimators")
+    assert [taken.study for taken in studies] == gradient_estimators.studies(asked, quick=False)
+    command = asking.command("gradient-estimators", asked, quick=False)
+    assert gradient_page.markdown(studies, command) == page
+    rows = [row for taken in studies for row in taken.measured]
     assert to_csv(rows) == (results / "estimators.csv").read_text()
 
 
@@ -118,10 +157,9 @@ def test_the_page_and_the_data_of_an_experiment_are_those_of_its_files(
     folder = RESULTS.parent / experiment.name
     ended = read_runs(experiment, folder / "runs", quick=False)
     page = (folder / f"{experiment.name}.md").read_text(encoding="utf-8")
-    seeds = 1 + max(run.request.seed for run, _ in ended)
-    asked = seeds // domains.SPLITS_PER_SEED if experiment is domains.EXPERIMENT else seeds
-    command = f"semivae reproduce {experiment.name} --seeds {asked}"
-    assert experiment.page(ended, command) == page
+    asked = asked_seeds(page, experiment.name)
+    assert [run for run, _ in ended] == experiment.plan(asked, False)
+    assert experiment.page(ended, asking.command(experiment.name, asked, quick=False)) == page
     data = (folder / f"{experiment.name}.csv").read_text(encoding="utf-8")
     assert to_csv(experiment.readings(ended)) == data
 
@@ -164,10 +202,11 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
     page = folder / f"{label_counts.NAME}.md"
     assert ended or not page.exists()
     if page.exists():
-        seeds = 1 + max(cell.request.seed for cell, _ in ended)
-        assert label_counts_page.page(ended, seeds, quick=False) == page.read_text(
-            encoding="utf-8"
-        )
+        text = page.read_text(encoding="utf-8")
+        asked = asked_seeds(text, label_counts.NAME)
+        assert [cell for cell, _ in ended] == label_counts.planned(asked, quick=False)
+        command = asking.command(label_counts.NAME, asked, quick=False)
+        assert label_counts_page.page(ended, command) == text
         readings = to_csv(label_counts_page.readings(ended))
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == readings
 

@@ -192,4 +192,4 @@ def test_an_unknown_recipe_is_an_error_that_lists_the_names() -> None:
     names = (
         "auto, paper-m2, paper-optimized, kingma-m2, m1m2, m1m2-joint, m1m2-refined, adgm, sdgm"
     )
-    assert str(caught.value) == f"--recipe papr-m2: choose one of {names}"
+    assert str(caught.value) == f"recipe=papr-m2: choose one of {names}"

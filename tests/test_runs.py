@@ -119,7 +119,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
         ({"labels": 20, "validation": -1}, "n_validation=-1"),
         ({"labels": 20, "seed": -1}, "seed=-1"),
         ({"data": "digit"}, "there is no data set and no file 'digit': give one of digits, mnist"),
-        ({"recipe": "papr"}, "--recipe papr: choose one of auto, "),
+        ({"recipe": "papr"}, "recipe=papr: choose one of auto, "),
         ({"objective": "vae"}, "objective=vae: choose one of equation_8"),
         ({"settings": ("objective.beta",)}, "--set objective.beta: write KEY=VALUE"),
         ({"settings": ("objective.delta=1",)}, "there is no 'delta' here, only alpha, beta"),
@@ -570,6 +570,48 @@ def test_the_plug_in_information_needs_five_rows_per_class(name: str) -> None:
     settings = ("objective.information=batch", "training.unlabeled_rows=49")
     with pytest.raises(InputError, match="at least 50 unlabeled rows a step"):
         prepare(Request("digits", labels=50, objective=name, settings=settings))
+
+
+@pytest.mark.parametrize(("rows", "enough"), [(150, True), (149, False)])
+def test_the_rows_of_the_plug_in_are_those_of_the_smallest_step(rows: int, enough: bool) -> None:
+    """60 a step were asked for: 100 unlabeled rows are cut into 50 and 50, 99 into 49 and 50."""
+    settings = ("objective.information=batch", "training.unlabeled_rows=60")
+    request = Request("digits", labels=50, rows=rows, settings=settings)
+    if enough:
+        assert prepare(request).training_set.facts.n_unlabeled == 100
+        return
+    with pytest.raises(InputError, match=r"at least 50 unlabeled rows a step .* there are 49"):
+        prepare(request)
+
+
+def test_the_plug_in_of_every_stage_needs_its_rows() -> None:
+    """The last stage has the objective of the one before; M1's has no information in it."""
+    settings = ("objective.information=batch", "pretraining.unlabeled_rows=20")
+    request = Request("digits", labels=50, recipe="m1m2-refined", settings=settings)
+    assert prepare(request).recipe.pretraining is not None
+    small = replace(request, settings=(*settings, "refining.unlabeled_rows=49"))
+    with pytest.raises(InputError, match=r"there are 4[0-9]"):
+        prepare(small)
+
+
+def test_the_plug_in_is_not_asked_for_rows_where_every_row_has_a_label() -> None:
+    """Its sum is left out, with a warning."""
+    with pytest.warns(UserWarning, match="every row has a label"):
+        prepare(Request("digits", settings=("objective.information=batch",)))
+
+
+@pytest.mark.parametrize(("processes", "fits"), [(2, True), (3, False)])
+def test_every_process_has_a_row_of_the_smallest_step(
+    monkeypatch: pytest.MonkeyPatch, processes: int, fits: bool
+) -> None:
+    """5 unlabeled rows, at most 3 a step, are cut into 2 and 3."""
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    request = Request("digits", labels=20, rows=25, settings=("training.unlabeled_rows=3",))
+    if fits:
+        assert prepare(request).training_set.facts.n_unlabeled == 5
+        return
+    with pytest.raises(InputError, match="a step has 2 rows of one stream for 3 processes"):
+        prepare(request)
 
 
 def test_a_weight_that_unlearns_the_labels_is_refused() -> None:

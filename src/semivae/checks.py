@@ -4,48 +4,49 @@ from semivae.errors import InputError
 from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
 from semivae.models.specs import Bernoulli, Binarized, Rectified
-from semivae.objective_specs import OptimizedELBO, OptimizedELBOLiteral, Survey3J
 from semivae.predictor import TrainingSet
 from semivae.probing import check_probe
 from semivae.processes import launched
 from semivae.recipe import Recipe
+from semivae.stages import Stage
+from semivae.streams import LABELED, UNLABELED
 from semivae.terms import MutualInformation
-from semivae.trials import dry_step
+from semivae.trials import dry_step, untrained_stages
 
 
 def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
     """Takes a step on a few rows, so that a bad symbol fails before anything is written."""
     _check_table(data, recipe)
-    _check_plug_in(data, recipe)
-    _check_shares(data, recipe)
     check_probe(data.y, recipe.probe, data.facts.classes)
     try:
-        dry_step(data, recipe)
+        stages = untrained_stages(data, recipe, seed=0)
+        for stage in stages:
+            _check_plug_in(stage)
+            _check_shares(stage)
+        dry_step(stages)
     except (ValueError, NonFiniteError) as error:
         raise InputError(str(error)) from error
 
 
-def _check_shares(data: TrainingSet, recipe: Recipe) -> None:
+def _check_shares(stage: Stage) -> None:
     """Each process needs a row of each stream."""
-    facts, training = data.facts, recipe.training
-    rows = [min(training.labeled_rows, facts.n_labeled)]
-    rows += [min(training.unlabeled_rows, facts.n_unlabeled)] if facts.n_unlabeled else []
-    if min(rows) < launched():
+    batches = stage.batches
+    rows = {LABELED: batches.labeled_rows, UNLABELED: batches.fewest_unlabeled}
+    fewest = min(rows[stream] for stream in stage.objective.streams)
+    if fewest < launched():
         raise InputError(
-            f"a step has {min(rows)} rows of one stream for {launched()} processes: start fewer"
+            f"a step has {fewest} rows of one stream for {launched()} processes: start fewer"
         )
 
 
-def _check_plug_in(data: TrainingSet, recipe: Recipe) -> None:
+def _check_plug_in(stage: Stage) -> None:
     """The plug-in mutual information is biased by (K - 1) / 2B: not for fewer than 5 K rows."""
-    facts, objective = data.facts, recipe.objective
-    if not isinstance(objective, OptimizedELBO | OptimizedELBOLiteral | Survey3J):
-        return
-    rows = min(recipe.training.unlabeled_rows, facts.n_unlabeled)
-    if objective.information is MutualInformation and rows < 5 * facts.classes:
+    terms = [part.term for total in stage.objective.sums for part in total.parts]
+    rows, needed = stage.batches.fewest_unlabeled, 5 * len(stage.data.classes)
+    if rows < needed and any(isinstance(term, MutualInformation) for term in terms):
         raise InputError(
-            f"objective.information=batch needs at least {5 * facts.classes} unlabeled rows a "
-            f"step (5 per class) and there are {rows}: use objective.information=running"
+            f"objective.information=batch needs at least {needed} unlabeled rows a step (5 per "
+            f"class) and there are {rows}: use objective.information=running"
         )
 
 
@@ -56,15 +57,15 @@ def _check_table(data: TrainingSet, recipe: Recipe) -> None:
     if isinstance(recipe.network, PaperCNN | PaperCNN43):
         raise InputError(
             "the data are a table, and the recipe's convolutional network reads images: use the "
-            "recipe auto or --set network=mlp"
+            "recipe auto or set network=mlp"
         )
     if isinstance(recipe.likelihood, Bernoulli | Binarized):
         raise InputError(
             "the data are a table, whose columns are standardized, and a Bernoulli likelihood is "
-            "of pixels from 0 to 1: use --set likelihood=learned-gaussian"
+            "of pixels from 0 to 1: set likelihood=learned-gaussian"
         )
     if isinstance(recipe.likelihood, Rectified):
         raise InputError(
             "the data are a table, whose columns are standardized, and the mean of a rectified "
-            "Gaussian is never below 0: use --set likelihood=gaussian"
+            "Gaussian is never below 0: set likelihood=gaussian"
         )

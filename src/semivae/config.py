@@ -136,6 +136,11 @@ def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
         known = f"only {', '.join(names)}" if names else "it has no settings"
         raise InputError(f"--set {key}: there is no {head!r} here, {known}")
     old = getattr(config, head)
+    if head in _NESTED and old is None and (rest or text != "none"):
+        raise InputError(
+            f"--set {key}={text}: this recipe has no {head} stage, choose one that has, such as "
+            "m1m2-refined"
+        )
     if rest:
         if not dataclasses.is_dataclass(old):
             raise InputError(f"--set {key}: {head!r} is a single value, it has no {rest!r}")

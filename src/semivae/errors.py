@@ -6,8 +6,8 @@ class InputError(ValueError):
 
     The message names the bad value and what to do about it.
 
-    >>> raise InputError("--labels 7 is fewer than the 10 classes: give at least 10")
+    >>> raise InputError("labels=7 is fewer than the 10 classes: give at least 10")
     Traceback (most recent call last):
         ...
-    semivae.errors.InputError: --labels 7 is fewer than the 10 classes: give at least 10
+    semivae.errors.InputError: labels=7 is fewer than the 10 classes: give at least 10
     """

@@ -121,12 +121,11 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
         """New rows in the units of X: of class `y`, of an array of classes, or of all in turn."""
         predictor = self._predictor()
-        if n_samples < 1:
-            raise InputError(f"n_samples={n_samples}: ask for at least 1")
-        wanted = np.asarray(np.resize(self.classes_, n_samples) if y is None else y)
-        if wanted.shape not in ((), (n_samples,)):
-            raise InputError(f"y has shape {wanted.shape}: give one class, or {n_samples} of them")
-        labels = np.broadcast_to(wanted, (n_samples,)).tolist()
+        count = whole_number("n_samples", n_samples, least=1)
+        wanted = np.asarray(np.resize(self.classes_, count) if y is None else y)
+        if wanted.shape not in ((), (count,)):
+            raise InputError(f"y has shape {wanted.shape}: give one class, or {count} of them")
+        labels = np.broadcast_to(wanted, (count,)).tolist()
         codes = {label: code for code, label in enumerate(self.classes_.tolist())}
         unknown = [label for label in labels if label not in codes]
         if unknown:

@@ -58,11 +58,9 @@ def make_folder(path: Path) -> None:
         return
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"{path} exists and is not an empty folder: choose another --out")
+            raise InputError(f"{path} exists and is not an empty folder: choose another")
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}): choose another --out"
-        ) from error
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another") from error

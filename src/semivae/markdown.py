@@ -1,6 +1,6 @@
-"""Tables in Markdown."""
+"""Tables and lists in Markdown."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container[int] = ()) -> str:
@@ -15,3 +15,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container
     lines = [header, ["---:" if i in right else "---" for i in range(len(header))], *rows]
     cells = ([" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def bullets(facts: Mapping[str, str]) -> str:
+    """A protocol as a list, a line each."""
+    return "".join(f"- {name}: {value}\n" for name, value in facts.items())

@@ -68,11 +68,11 @@ def sheets(
     moved = traversals(predictor.model, middle, used, torch.tensor(STEPS))
     shown = torch.cat([x[:, None], reconstructions(predictor.model, x)[:, None]], 1)
     every_class = torch.cat([shown, analogies(predictor.model, x)[:, :MOST]], 1)
-    unscaled = predictor.scaling.apply(torch.from_numpy(sampled))
+    drawn = predictor.scaling.apply(torch.from_numpy(sampled))
     return {
         SAMPLED: Sheet(
             f"Drawn from the model: {SAMPLES} images of each class",
-            _pixels(unscaled.unflatten(0, (k, SAMPLES))),
+            _pixels(drawn.unflatten(0, (k, SAMPLES))),
             names,
         ),
         ANALOGIES: Sheet(

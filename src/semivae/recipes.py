@@ -255,4 +255,4 @@ def named_recipe(name: str) -> NamedRecipe:
     try:
         return RECIPES[name]
     except KeyError:
-        raise InputError(f"--recipe {name}: choose one of {', '.join(RECIPES)}") from None
+        raise InputError(f"recipe={name}: choose one of {', '.join(RECIPES)}") from None

@@ -3,6 +3,7 @@
 import copy
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,7 @@ def within_minutes(data: TrainingSet, recipe: Recipe, seed: int, minutes: float)
     started = time.monotonic()
     seconds = [
         stage.training.epochs * _seconds_per_epoch(stage)
-        for stage in _stages_untrained(data, recipe, seed)
+        for stage in untrained_stages(data, recipe, seed)
     ]
     left = 60 * minutes - (time.monotonic() - started)
     share = least(int(PARTS * min(1.0, max(0.0, left / sum(seconds))))) / PARTS
@@ -68,7 +69,7 @@ def _seconds_per_epoch(stage: Stage) -> float:
     return float(statistics.median(steps[len(steps) // 3 :])) * batches.steps_per_epoch
 
 
-def _stages_untrained(data: TrainingSet, recipe: Recipe, seed: int) -> list[Stage]:
+def untrained_stages(data: TrainingSet, recipe: Recipe, seed: int) -> list[Stage]:
     """The stages of a training on fresh weights; codes that an M1 is still to give are 0."""
     model = new_model(data.facts, recipe, seed)
     if recipe.pretraining is None:
@@ -82,11 +83,11 @@ def _stages_untrained(data: TrainingSet, recipe: Recipe, seed: int) -> list[Stag
     return stages
 
 
-def dry_step(data: TrainingSet, recipe: Recipe) -> None:
+def dry_step(stages: Sequence[Stage]) -> None:
     """The loss of two rows a stream on fresh weights and its gradient, for each stage; raises what
     a first step would raise."""
     device = torch.device("cpu")
-    for stage in _stages_untrained(data, recipe, seed=0):
+    for stage in stages:
         training = replace(stage.training, labeled_rows=2, unlabeled_rows=2)
         objective, batches = stage.objective, stage._replace(training=training).batches
         batch, noise = step_input(

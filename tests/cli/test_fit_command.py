@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -98,6 +99,7 @@ def test_every_stage_of_a_recipe_is_told(cli: Cli) -> None:
     ended = cli(*QUICK, *stages, "--set", "refining.epochs=1", "--out", "a")
     assert "m1m2-refined, objective optimized_elbo, 20 + 1 + 1 epochs; into a" in ended.err
     assert ", 20 + 1 + 1 epochs, " in ended.out
+    assert re.search(r"training: epoch 22/22  loss .* rows/s\n", ended.err)
     lines = Path("a/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 23))
 
@@ -344,12 +346,13 @@ def refused(cli: Cli, *arguments: object) -> str:
         ("digits --labels 7", "7 is fewer labels than classes: give at least 10"),
         ("digits --labels 5000", "are needed for 5000 labels"),
         ("digits --labels 20 --validation 5000", "and 5000 validation labels"),
-        ("digits --recipe best", "--recipe best: choose one of auto, paper-m2"),
+        ("digits --recipe best", "recipe=best: choose one of auto, paper-m2"),
         ("digits --objective best", "objective=best: choose one of equation_8"),
         ("digits --set objective.beta", "--set objective.beta: write KEY=VALUE"),
         ("digits --set objective.size=3", "there is no 'size' here, only alpha, beta"),
         ("digits --set objective.beta=much", "--set objective.beta=much: not a value like"),
         ("digits --labels 20 --set labels.tau=1", "there is no 'tau' here"),
+        ("digits --recipe m1m2 --set refining=5", "--set refining=5: this recipe has no refining"),
         ("digits --max-minutes 0", "--max-minutes 0: give a number above 0"),
         ("--resume .", ". is not a run: config.json cannot be read"),
     ],

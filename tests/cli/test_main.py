@@ -18,6 +18,8 @@ from running import Cli
 import semivae
 from semivae import request, runs
 from semivae.cli import main
+from semivae.cli.conclusions import CHAPTERS
+from semivae.cli.reproduce import PIECES
 from semivae.paper import (
     ablation,
     classifier_entropy,
@@ -191,6 +193,7 @@ def test_the_study_of_gradient_estimators_is_printed_and_written(
     folder = Path("here/gradient-estimators-quick")
     table = (folder / "estimators.md").read_text()
     assert ended.out.startswith(table) and table.count("| score function |") == 2
+    assert "- command: semivae reproduce gradient-estimators --seeds 2 --quick\n" in table
     assert (folder / "estimators.png").read_bytes().startswith(b"\x89PNG")
     lines = (folder / "estimators.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 2 * 2 * len(estimators.ESTIMATORS)
@@ -207,9 +210,9 @@ def test_the_results_table_is_printed_and_written(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
     """A small plan in place of the real one, on digits under the names of the table's rows."""
-    asked: list[tuple[int, bool]] = []
+    asked: list[tuple[int | None, bool]] = []
 
-    def plan(seeds: int, quick: bool) -> list[Side]:
+    def plan(seeds: int | None, quick: bool) -> list[Side]:
         asked.append((seeds, quick))
         settings = ("network=mlp", "network.hidden=8", "baseline.epochs=2")
         m2 = Request("digits", 20, rows=200, epochs=1, objective="equation_8", settings=settings)
@@ -220,11 +223,12 @@ def test_the_results_table_is_printed_and_written(
     command = ("reproduce", "results-table", "--quick", "--out", "here", "--jobs", str(jobs))
     ended = cli(*command)
     assert ended.code == 0
-    assert asked == [(1, True)]
+    assert asked == [(None, True)]
     table = Path("here/results-table-quick.md").read_text()
     assert table.count("| MNIST |") == 3
     assert "one seed allows no verdict" in table
-    assert ended.out.startswith(table.split("\n\n", 1)[1])
+    assert ended.out.startswith(table)
+    assert "\n- command: semivae reproduce results-table --quick\n- commits: " in table
     assert "Supervised" in Path("here/results-table-quick.html").read_text().title()
     assert Path("here/results-table-quick.png").read_bytes().startswith(b"\x89PNG")
     header, *lines = Path("here/results-table-quick.csv").read_text().splitlines()
@@ -281,6 +285,12 @@ def test_what_models_generate_is_printed_and_written_and_not_trained_again(
     assert (folder / "generation.md").read_text() == page
 
 
+def test_the_report_has_a_chapter_for_every_piece() -> None:
+    """The verdicts first, then what they rest on in the order of `all`."""
+    pieces = [name for name in PIECES if name not in ("claims", "report")]
+    assert list(CHAPTERS) == ["claims", *pieces]
+
+
 def test_verdicts_and_one_page_of_what_is_there(cli: Cli) -> None:
     """Without measurements: the architecture, and what mathematics says."""
     empty = cli("reproduce", "report", "--out", "here")
@@ -295,7 +305,9 @@ def test_verdicts_and_one_page_of_what_is_there(cli: Cli) -> None:
     page = Path("here/report.html").read_text()
     assert page.index("What the paper claims") < page.index("Encoder, section 2.10")
     assert page.count("data:image/png;base64,") == 1 and "<script" not in page
-    told = cli("reproduce", "report", "--out", "here")
+    assert "<pre>semivae reproduce all</pre>" in page
+    told = cli("reproduce", "report", "--out", "here", "--seeds", 2)
+    assert "<pre>semivae reproduce all --seeds 2</pre>" in Path("here/report.html").read_text()
     assert "report of claims, architecture; not there yet: results-table" in told.out
 
 
@@ -339,8 +351,8 @@ def test_an_experiment_is_run_once_and_written_with_its_data_and_figures(
     """Its quick plan on a small network for one epoch; then read from the result files."""
     whole = EXPERIMENTS[name]
 
-    def small(seeds: int, quick: bool) -> list[Run]:
-        assert (seeds, quick) == (1, True)
+    def small(seeds: int | None, quick: bool) -> list[Run]:
+        assert seeds in (None, 1) and quick  # as asked, and as read from its files
         network = ("network=mlp", "network.hidden=8")
 
         def smaller(request: Request) -> Request:
@@ -359,7 +371,7 @@ def test_an_experiment_is_run_once_and_written_with_its_data_and_figures(
     folder = Path(f"here/{name}-quick")
     page = (folder / f"{name}.md").read_text()
     assert ended.out.startswith(page)
-    assert f"- command: semivae reproduce {name} --seeds 1 --quick" in page
+    assert f"- command: semivae reproduce {name} --quick\n" in page
     linked = re.findall(r"\((.*\.png)\)", page)
     assert sorted(linked) == sorted(path.name for path in folder.glob("*.png"))
     files = {path: path.read_bytes() for path in (folder / "runs").glob("*.json")}
@@ -375,7 +387,7 @@ def test_an_experiment_is_run_once_and_written_with_its_data_and_figures(
     assert len(again["runs"]) == len(files) and again["runs"][0]["history"]
     assert {path: path.read_bytes() for path in files} == files
     read = experiments.read(experiment, folder / "runs", quick=True)
-    command = f"semivae reproduce {experiment.name} --seeds 1 --quick"
+    command = f"semivae reproduce {experiment.name} --quick"
     assert experiment.page(read, command) == page
 
 
@@ -414,6 +426,7 @@ def test_the_table_over_label_counts_is_printed_and_written(
     folder = Path("here/label-counts-quick")
     table = (folder / "label-counts.md").read_text()
     assert ended.out.startswith(table) and table.count("| Digits | 20 |") == 3
+    assert "- command: semivae reproduce label-counts --quick\n" in table
     assert (folder / "label-counts.png").read_bytes().startswith(b"\x89PNG")
     assert len((folder / "label-counts.csv").read_text().splitlines()) == 1 + 2 * 3
     assert len(list((folder / "runs").glob("*.json"))) == 3

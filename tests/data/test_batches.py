@@ -49,6 +49,7 @@ def test_no_batch_is_tiny_or_too_large(unlabeled_rows: int) -> None:
     batches = some_batches(unlabeled_rows=unlabeled_rows)
     sizes = [len(batches.unlabeled_at(step)) for step in range(batches.steps_per_epoch)]
     assert sum(sizes) == 50 and max(sizes) <= unlabeled_rows and max(sizes) - min(sizes) <= 1
+    assert batches.fewest_unlabeled == min(sizes)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,7 @@ def test_without_unlabeled_rows_an_epoch_is_a_pass_over_the_labels() -> None:
     """7 labels in batches of at most 3 are 3 steps."""
     batches = some_batches(unlabeled=0)
     assert batches.steps_per_epoch == 3 and len(batches.unlabeled) == 0
+    assert batches.fewest_unlabeled == 0
 
 
 @pytest.mark.parametrize("labeled_rows", [1, 3, 7, 100])

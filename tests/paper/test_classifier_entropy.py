@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:
-    full = plan(3, quick=False)
+    full = plan(None, quick=False)
     assert len({run.request for run in full}) == len(full) == 4 * (2 + 3 + 3)
     assert [run.request.seed for run in full] == sorted(run.request.seed for run in full)
     first = [run for run in full if run.request.seed == 0]
@@ -35,6 +35,13 @@ def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:
     exact = [run.request.seed for run in full if run.panel == "exact sum"]
     assert sorted(set(exact)) == [0, 1]
     assert {run.request.seed for run in plan(1, quick=False)} == {0}
+    assert {run.request.seed for run in plan(None, quick=True)} == {0}
+
+
+def test_the_exact_sum_has_as_many_seeds_as_are_asked_for() -> None:
+    asked = plan(4, quick=False)
+    assert len({run.request for run in asked}) == len(asked) == 4 * 3 * 4
+    assert {run.request.seed for run in asked if run.panel == "exact sum"} == {0, 1, 2, 3}
 
 
 def test_every_run_has_a_thousand_labels_and_fifteen_thousand_rows_without() -> None:

@@ -26,6 +26,7 @@ from semivae.paper.gradient_estimators import (
     Estimator,
     Measured,
     Study,
+    Taken,
     compare,
     studies,
 )
@@ -124,7 +125,8 @@ def test_the_gradient_is_that_of_training(point: Point) -> None:
 def test_a_measurement_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both moments, every estimator, both parts; then read from its file, which is kept."""
     steps: list[tuple[int, int]] = []
-    rows = estimators.measured(SMALL, tmp_path, None, lambda *at: steps.append(at))
+    taken = estimators.take(SMALL, tmp_path, None, lambda *at: steps.append(at))
+    rows = taken.measured
     total = 2 * len(ESTIMATORS) * SMALL.draws
     assert steps == [(n, total) for n in range(1, total + 1)]
     keys = [(row.moment, row.kind, row.tau, row.part) for row in rows]
@@ -144,9 +146,10 @@ def test_a_measurement_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise AssertionError("measured again")
 
     monkeypatch.setattr(estimators, "_take", refuse)
-    assert estimators.measured(SMALL, tmp_path, None, refuse) == rows
+    assert estimators.take(SMALL, tmp_path, None, refuse) == taken
+    assert estimators.read(tmp_path) == [taken]
     with pytest.raises(InputError, match=r"seed-1\.json is of another study: move it"):
-        estimators.measured(replace(SMALL, draws=4), tmp_path, None, refuse)
+        estimators.take(replace(SMALL, draws=4), tmp_path, None, refuse)
     assert json.loads((tmp_path / "seed-1.json").read_text()) == stored
 
 
@@ -171,6 +174,31 @@ def test_seeds_are_averaged_as_squares() -> None:
     assert len(over_seeds([*rows, a_row(part=DECODER), a_row(tau=0.5)])) == 3
 
 
+def taken(rows: list[Measured], seed: int = 0, commit: str | None = "abc") -> Taken:
+    """A hand-made study of 90 seconds and a minute more for every seed."""
+    study, seconds = replace(SMALL, seed=seed), 90.0 + 60 * seed
+    return Taken(study, "paper-m2", seconds, commit, {"threads": 1 + seed}, rows)
+
+
+def test_the_page_says_what_its_numbers_depend_on() -> None:
+    rows = [
+        a_row(moment=moment, part=part, kind=kind, tau=tau)
+        for moment in (INITIALIZATION, TRAINED)
+        for kind, _, tau in ESTIMATORS
+        for part in (LOGITS, DECODER)
+    ]
+    studies = [taken(rows), taken(rows, 1, "def"), taken(rows, 2, None)]
+    lines = markdown(studies, "the command").splitlines()
+    assert lines[-4:] == [
+        "- minutes per seed: 1.5 to 3.5, beside other work",
+        "- threads: 1, 2, 3",
+        "- command: the command",
+        "- commits: None, abc, def",
+    ]
+    assert "- seeds: 0, 1, 2, of split, initial weights, rows and noise alike" in lines
+    assert "- labels: 20, balanced over classes, drawn by seed; the rows have none" in lines
+
+
 def test_the_table_the_csv_and_the_figure_say_the_same() -> None:
     """A bias within its own error is no number in the table and an open mark in the figure."""
     rows = [
@@ -180,7 +208,7 @@ def test_the_table_the_csv_and_the_figure_say_the_same() -> None:
         for part in (LOGITS, DECODER)
     ]
     rows[0] = replace(rows[0], bias=0.456, sd=12.345)
-    text = markdown(rows, [SMALL])
+    text = markdown([taken(rows)], "the command")
     assert "digits, 5 rows, 3 draws of y, 1 seed." in text and "training of 1 epoch:" in text
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(lines) == 2 * (len(ESTIMATORS) + 2)

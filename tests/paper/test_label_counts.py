@@ -54,14 +54,20 @@ def of(plan: list[Cell], data: str, method: str) -> list[Cell]:
 # --- the plan ---
 
 
-def test_every_method_at_every_count_with_the_seeds_asked_for() -> None:
-    plan = planned(seeds=5, quick=False)
-    for data, seeds in (("mnist", 5), ("cifar10", 3)):
+@pytest.mark.parametrize(
+    ("asked", "seeds"), [(None, (5, 3)), (5, (5, 5)), (10, (10, 10)), (2, (2, 2))]
+)
+def test_every_method_at_every_count_with_the_seeds_asked_for(
+    asked: int | None, seeds: tuple[int, int]
+) -> None:
+    """Unless a number is asked for, CIFAR-10 has fewer."""
+    plan = planned(asked, quick=False)
+    for data, number in zip(("mnist", "cifar10"), seeds, strict=True):
         for method in METHODS:
-            asked = [(c.request.labels, c.request.seed) for c in of(plan, data, method)]
-            assert sorted(asked) == [(n, seed) for n in COUNTS[data] for seed in range(seeds)]
+            found = [(c.request.labels, c.request.seed) for c in of(plan, data, method)]
+            assert sorted(found) == [(n, seed) for n in COUNTS[data] for seed in range(number)]
     assert COUNTS == {"mnist": (100, 600, 1000, 3000), "cifar10": (1000, 4000)}
-    assert len(plan) == len(set(plan)) == 7 * (4 * 5 + 2 * 3)
+    assert len(plan) == len(set(plan)) == 7 * (4 * seeds[0] + 2 * seeds[1])
     assert [cell.request.seed for cell in plan] == sorted(cell.request.seed for cell in plan)
 
 
@@ -100,7 +106,9 @@ def test_the_network_alone_has_the_chosen_passes_or_steps(labels: int, passes: i
 
 
 def test_quick_is_every_method_on_the_digits() -> None:
-    plan = planned(seeds=1, quick=True)
+    plan = planned(seeds=None, quick=True)
+    assert {cell.request.seed for cell in plan} == {0}
+    assert {cell.request.seed for cell in planned(4, quick=True)} == {0, 1, 2, 3}
     assert {cell.request.data for cell in plan} == {"digits"}
     assert [cell.method for cell in plan if cell.request.labels == 50 and not cell.first] == [
         SPREADING, SUPERVISED, M2, OPTIMIZED,
@@ -118,19 +126,19 @@ def some() -> list[Ended]:
 
 
 def test_a_row_has_mean_error_seeds_labels_epochs_and_minutes() -> None:
-    lines = page(some(), 3, quick=False).splitlines()
+    lines = page(some(), "semivae reproduce it").splitlines()
     rows = [line for line in lines if line.startswith(("| MNIST", "| CIFAR"))]
     assert rows[0] == "| MNIST | 100 | M1 + SVM | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
     assert rows[1] == f"| MNIST | 100 | {OPTIMIZED} | 91.00 ± 0.58 | 3 | 3,000 | 12 | 2.0 |"
     assert rows[-1] == "| CIFAR-10 | 4,000 | M2 (Eq 8) | 91.00 ± 0.58 | 3 | 6,000 | 12 | 2.0 |"
     assert len(rows) == 4 + 4 + 2
-    assert "- command: semivae reproduce label-counts --seeds 3\n" in page(some(), 3, False)
+    assert "- command: semivae reproduce it" in lines and "- commits: abc" in lines
 
 
 def test_what_has_no_epochs_says_so() -> None:
     (cell,) = [c for c in of(planned(1, False), "mnist", SPREADING) if c.request.labels == 600]
     assert "| 600 | label spreading on PCA | 88.00 | 1 | 0 | – | 0.1 |" in page(
-        [ended(cell, 88.0, minutes=0.1)], 1, False
+        [ended(cell, 88.0, minutes=0.1)], ""
     )
 
 
@@ -138,7 +146,7 @@ def test_the_epochs_of_m1_are_told_before_those_of_the_m2_above() -> None:
     (cell,) = [c for c in of(planned(1, False), "mnist", M1M2) if c.request.labels == 600]
     one = ended(cell, 88.0)
     result = replace(one.result, recipe={"pretraining": {"epochs": 30}})
-    assert "| M1+M2 | 88.00 | 1 | 0 | 30 + 12 |" in page([one._replace(result=result)], 1, False)
+    assert "| M1+M2 | 88.00 | 1 | 0 | 30 + 12 |" in page([one._replace(result=result)], "")
 
 
 def test_readings_are_accuracy_and_minutes_by_number_of_labels() -> None:
@@ -149,9 +157,13 @@ def test_readings_are_accuracy_and_minutes_by_number_of_labels() -> None:
     assert (found[1].measure, found[1].value) == ("minutes of training", 2.0)
 
 
-def test_results_are_read_from_their_files_whatever_they_share(tmp_path: Path) -> None:
-    """M1 with either classifier and M1+M2 are of one request; a foreign file is left out."""
-    plan = planned(seeds=2, quick=False)
+@pytest.mark.parametrize("asked", [2, None, 7])
+def test_results_are_read_from_their_files_whatever_they_share(
+    tmp_path: Path, asked: int | None
+) -> None:
+    """M1 with either classifier and M1+M2 are of one request; a foreign file is left out. All
+    seeds are read, however many were asked for."""
+    plan = planned(asked, quick=False)
     wanted = [ended(cell, 50.0 + i / 10) for i, cell in enumerate(plan)][::3]
     foreign = ended(Cell(OPTIMIZED, Request("mnist", labels=77)), 1.0)
     for _, result in (*wanted, foreign):

@@ -14,6 +14,7 @@ from semivae.paper import results_table
 from semivae.paper.ablation_plan import KEYS, SymbolLevels
 from semivae.paper.results import RunResult
 from semivae.paper.results_table import table_of, tabulate
+from semivae.paper.results_table_page import TITLE, markdown, protocol
 from semivae.paper.sides import (
     LITERAL_EPOCHS,
     M2,
@@ -131,10 +132,18 @@ def test_a_data_set_without_results_has_no_rows() -> None:
 
 def test_the_protocol_names_labels_and_commits() -> None:
     runs = [result(1.0), dataclasses.replace(result(1.0), commit="def")]
-    words = results_table.protocol(runs)
+    words = protocol(runs, "the command")
+    assert words["command"] == "the command"
     assert words["commits"] == "abc, def"
     assert words["labels"].startswith("1000, balanced over classes")
     assert words["labels used to choose"].startswith("3,000 for MNIST")
+
+
+def test_the_page_has_the_table_the_verdicts_the_picture_and_the_protocol() -> None:
+    page = markdown("| a |\n", {"MNIST": "so."}, {"command": "it", "commits": "abc"}, "b.png")
+    assert page == (
+        f"# {TITLE}\n\n| a |\n\nMNIST: so.\n\n![Bars](b.png)\n\n- command: it\n- commits: abc\n"
+    )
 
 
 # --- verdict ---

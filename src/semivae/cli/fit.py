@@ -165,7 +165,7 @@ def fit(
                 report = page.render(finished, folder, [*alarms, *warned])
                 write_text(folder / rundir.REPORT, report)
 
-            with _hooks(prepared) as (hooks, baseline_hooks):
+            with _hooks(prepared, snapshot.epoch if snapshot else 0) as (hooks, baseline_hooks):
                 finished = runs.run(
                     prepared, folder, hooks, baseline_hooks, model, snapshot, write_report
                 )
@@ -237,14 +237,14 @@ def _next(folder: Path) -> str:
 
 
 @contextmanager
-def _hooks(prepared: "Prepared") -> Iterator[tuple["Hooks", "Hooks"]]:
+def _hooks(prepared: "Prepared", done: int) -> Iterator[tuple["Hooks", "Hooks"]]:
     """What shows the progress of the training and of its supervised-only baseline."""
     from semivae.cli.progress import display
+    from semivae.cli.summary import rows_by_epoch
 
     facts, recipe = prepared.training_set.facts, prepared.recipe
-    rows = facts.n_unlabeled or facts.n_labeled
     with display() as shown:
         yield (
-            shown.training("training", sum(recipe.epochs), rows),
-            shown.training("labels alone", recipe.baseline.epochs, facts.n_labeled),
+            shown.training("training", rows_by_epoch(recipe, facts), done),
+            shown.training("labels alone", [facts.n_labeled] * recipe.baseline.epochs),
         )

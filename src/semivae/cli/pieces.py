@@ -22,6 +22,7 @@ def architecture(wish: Wish) -> dict[str, object]:
 
 def results_table(wish: Wish) -> dict[str, object]:
     from semivae import runs
+    from semivae.paper import results_table_page
     from semivae.paper.experiments import to_csv
     from semivae.paper.results_table import bars, table_of
     from semivae.paper.sides import planned
@@ -33,20 +34,21 @@ def results_table(wish: Wish) -> dict[str, object]:
     results = wish.out / name
     ended = executed(wish, {side.request: side.title for side in plan}, results)
     found = table_of(plan, ended.values())
-    title = "The paper's results table (5.3) beside ours"
+    command = wish.command("results-table")
+    protocol = results_table_page.protocol(found.results, command)
     page = render_results_table(
         found.rows,
-        title=title,
+        title=results_table_page.TITLE,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts=found.verdicts,
-        protocol=found.protocol,
-        sources=[Source(wish.command("results-table"), runs.commit(), str(results))],
+        protocol=protocol,
+        sources=[Source(command, runs.commit(), str(results))],
     )
-    verdicts = "".join(f"\n{data}: {words}\n" for data, words in found.verdicts.items())
-    text = f"{results_markdown(found.rows)}{verdicts}\n![Bars]({name}.png)\n"
+    table = results_markdown(found.rows)
+    text = results_table_page.markdown(table, found.verdicts, protocol, f"{name}.png")
     written = [
         written_to(wish.out / f"{name}.html", page.encode()),
-        written_to(wish.out / f"{name}.md", f"# {title}\n\n{text}".encode()),
+        written_to(wish.out / f"{name}.md", text.encode()),
         written_to(wish.out / f"{name}.png", to_png(results_bars(found.rows))),
         written_to(wish.out / f"{name}.csv", to_csv(bars(found.rows)).encode()),
     ]
@@ -55,7 +57,7 @@ def results_table(wish: Wish) -> dict[str, object]:
         "written": [str(path) for path in written],
         "runs": [asdict(result) for result in found.results],
         "verdicts": found.verdicts,
-        "protocol": found.protocol,
+        "protocol": protocol,
     }
 
 
@@ -72,8 +74,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
     folder = wish.out / wish.named("label-counts")
     results = folder / "runs"
     results.mkdir(parents=True, exist_ok=True)
-    seeds = wish.seeds if wish.asked_seeds or wish.quick else max(label_counts.MOST_SEEDS.values())
-    plan = label_counts.planned(seeds, wish.quick)
+    plan = label_counts.planned(wish.seeds, wish.quick)
     adopt(results, wish.out / wish.named("results-table"), {cell.request for cell in plan})
     execute, execute_group = label_counts.execute_cell, label_counts.execute_group
     with display() as shown:
@@ -89,7 +90,7 @@ def label_counts(wish: Wish) -> dict[str, object]:
             )
             for cell in plan
         ]
-    text = label_counts_page.page(ended, seeds, wish.quick)
+    text = label_counts_page.page(ended, wish.command("label-counts"))
     readings = label_counts_page.readings(ended)
     written = [
         written_to(folder / "label-counts.md", text.encode()),
@@ -114,12 +115,13 @@ def gradient_estimators(wish: Wish) -> dict[str, object]:
     folder = wish.out / wish.named("gradient-estimators")
     folder.mkdir(parents=True, exist_ok=True)
     plan = estimators.studies(wish.seeds, wish.quick)
-    rows: list[estimators.Measured] = []
+    studies: list[estimators.Taken] = []
     with display() as shown:
         for study in plan:
             count = shown.counting(f"gradients, seed {study.seed}")
-            rows += estimators.measured(study, folder, wish.data_dir, count)
-    text = gradient_page.markdown(rows, plan)
+            studies.append(estimators.take(study, folder, wish.data_dir, count))
+    rows = [row for taken in studies for row in taken.measured]
+    text = gradient_page.markdown(studies, wish.command("gradient-estimators"))
     figure = to_png(estimator_planes(gradient_page.points(rows)))
     written = [
         written_to(folder / "estimators.png", figure),

@@ -3,7 +3,7 @@
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -30,12 +30,13 @@ class Display(ABC):
     def new(self, title: str) -> Show:
         """Shows the progress of what is called `title`."""
 
-    def training(self, title: str, epochs: int | None = None, rows: int | None = None) -> Hooks:
+    def training(self, title: str, rows: Sequence[int] = (), done: int | None = None) -> Hooks:
         """Hooks that show epoch, loss, rows per second and time left.
 
-        `epochs` and the `rows` in one of them where they are known before the first step.
+        `rows` in each epoch in turn, and how many epochs are `done` by an earlier run, where that
+        is known before the first step.
         """
-        return _Training(self.new(title), epochs, rows)
+        return _Training(self.new(title), rows, done)
 
     def counting(self, title: str) -> Callable[[int, int], None]:
         """A function of (done, of) that shows a plain count and the time left."""
@@ -73,29 +74,31 @@ class Pace:
 
 
 class _Training(Hooks):
-    def __init__(self, show: Show, epochs: int | None, rows: int | None) -> None:
-        self.show, self.epochs, self.rows = show, epochs, rows
-        self.pace, self.loss = Pace(), ""
+    """Tells the epoch by the log: stages differ in their steps, so that steps do not say it."""
+
+    def __init__(self, show: Show, rows: Sequence[int], done: int | None) -> None:
+        self.show, self.rows, self.done = show, rows, done
+        self.pace, self.reached = Pace(), ""
         self.steps = 0
 
     def on_step(self, step: int, steps: int) -> None:
         self.pace.reached(step)
         self.steps = steps
-        self._show(epoch_ended=False)
+        if step == 1:
+            self.done = 0
+        self._show(None if self.done is None else self.done + 1, epoch_ended=False)
 
     def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
-        self.loss = f"  loss {log.loss:.5g}"
-        self.epochs = self.epochs or round(self.steps * log.epoch / log.step)
-        self._show(epoch_ended=True)
+        self.done, self.reached = log.epoch, f"  loss {log.loss:.5g}"
+        if self.rows:
+            self.reached += f"  {self.rows[log.epoch - 1] / log.seconds:,.0f} rows/s"
+        self._show(log.epoch, epoch_ended=True)
 
-    def _show(self, epoch_ended: bool) -> None:
-        done, status = self.pace.done, ""
-        if self.epochs is not None:
-            steps_per_epoch = self.steps // self.epochs
-            status = f"epoch {(done - 1) // steps_per_epoch + 1}/{self.epochs}{self.loss}"
-            if self.rows and self.pace.rate:
-                status += f"  {self.pace.rate * self.rows / steps_per_epoch:,.0f} rows/s"
-        self.show(done, self.steps, status + self.pace.left(self.steps), epoch_ended)
+    def _show(self, epoch: int | None, epoch_ended: bool) -> None:
+        of = f"/{len(self.rows)}" if self.rows else ""
+        status = "" if epoch is None else f"epoch {epoch}{of}{self.reached}"
+        left = self.pace.left(self.steps)
+        self.show(self.pace.done, self.steps, status + left, epoch_ended)
 
 
 class _Bars(Display):

@@ -46,7 +46,8 @@ def reproduce(
             min=1,
             metavar="N",
             show_default=False,
-            help="How many seeds, from 0 on (default: 3, and 5 for label-counts; 1 with --quick).",
+            help="How many seeds of every row, from 0 on (default: each piece's own, mostly 3; "
+            "1 with --quick).",
         ),
     ] = None,
     jobs: Annotated[

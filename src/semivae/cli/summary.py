@@ -4,7 +4,7 @@ from pathlib import Path
 
 from semivae import rundir
 from semivae.pages import duration, percent
-from semivae.recipe import Recipe
+from semivae.recipe import DataFacts, Recipe
 from semivae.request import Prepared
 from semivae.runs import Finished
 
@@ -12,6 +12,13 @@ from semivae.runs import Finished
 def passes(recipe: Recipe) -> str:
     """The epochs of each stage: "30 + 12" for an M1 and the M2 on its codes."""
     return " + ".join(f"{epochs:,}" for epochs in recipe.epochs)
+
+
+def rows_by_epoch(recipe: Recipe, facts: DataFacts) -> list[int]:
+    """Rows in each epoch in turn: the M1 below an M1+M2 reads all of them, without labels."""
+    below = recipe.pretraining.epochs if recipe.pretraining else 0
+    every, own = facts.n_labeled + facts.n_unlabeled, facts.n_unlabeled or facts.n_labeled
+    return [every] * below + [own] * (sum(recipe.epochs) - below)
 
 
 def intention(prepared: Prepared, folder: Path) -> str:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semivae.paper.asking import command, named
+
 if TYPE_CHECKING:
     from semivae.paper.experiments import Experiment
     from semivae.paper.results import RunResult
@@ -14,27 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wish:
-    """How to reproduce, as asked on the command line."""
+    """How to reproduce, as asked on the command line; seeds None: as many as a piece has."""
 
     out: Path
     data_dir: Path | None
-    asked_seeds: int | None
+    seeds: int | None
     quick: bool
     jobs: int
 
-    @property
-    def seeds(self) -> int:
-        """How many seeds: as asked, else 3, in a quick look 1."""
-        return self.asked_seeds or (1 if self.quick else 3)
-
     def named(self, name: str) -> str:
-        """What the files of one piece are called: a quick look does not replace the whole."""
-        return f"{name}-quick" if self.quick else name
+        """What the files of one piece are called."""
+        return named(name, self.quick)
 
     def command(self, name: str) -> str:
         """The command that makes one piece."""
-        quick = " --quick" if self.quick else ""
-        return f"semivae reproduce {name} --seeds {self.seeds}{quick}"
+        return command(name, self.seeds, self.quick)
 
 
 def executed(

@@ -45,6 +45,11 @@ class SemiSupervisedBatches:
             return -(-len(self.unlabeled) // self.unlabeled_rows)
         return -(-len(self.labeled) // self.labeled_rows)
 
+    @property
+    def fewest_unlabeled(self) -> int:
+        """Rows of the unlabeled stream in the smallest step of an epoch; 0 if there are none."""
+        return len(self.unlabeled) // self.steps_per_epoch
+
     def labeled_at(self, step: int) -> Int[np.ndarray, "Bl"]:
         """The rows of the labeled stream at a step: a window on an endless sequence of passes."""
         n = len(self.labeled)

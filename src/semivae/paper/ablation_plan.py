@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+from semivae.paper.asking import seeds_of
 from semivae.paper.experiments import Run, probe_of, quick_look
 from semivae.paper.sides import LABELS, OPTIMIZED, literal
 from semivae.request import Request
@@ -74,12 +75,12 @@ PANELS: Mapping[str, Alone] = {
 QUICK_LEVELS, QUICK_TOTALS, QUICK_GAMMAS = (0, 1, 4), (0.0, 1.0, 2.0, 20.0), (0.0, 10.0)
 
 
-def plan(seeds: int, quick: bool) -> list[Run]:
+def plan(seeds: int | None, quick: bool) -> list[Run]:
     """Every symbol's levels with the others in their place, then both grids, seed by seed; a
     quick look takes some of them."""
     runs = []
     totals, gammas = (QUICK_TOTALS, QUICK_GAMMAS) if quick else (TOTALS, GAMMAS)
-    for seed in range(seeds):
+    for seed in seeds_of(seeds, quick):
         for panel, (symbol, others) in PANELS.items():
             levels = LEVELS[symbol]
             for level in [levels[i] for i in QUICK_LEVELS] if quick else levels:

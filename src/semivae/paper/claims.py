@@ -20,6 +20,7 @@ from semivae.paper import (
     results_table,
     verdicts,
 )
+from semivae.paper.asking import named
 from semivae.paper.experiments import Experiment
 from semivae.paper.verdicts import Finding
 from semivae.plots.panels import Reading, panels
@@ -43,7 +44,7 @@ class Measured:
 
     def of(self, piece: str) -> Path:
         """The folder of a piece."""
-        return self.folder / (f"{piece}-quick" if self.quick else piece)
+        return self.folder / named(piece, self.quick)
 
     def page(self, piece: str) -> Path:
         """Where a piece writes its page in Markdown, once its runs have ended."""

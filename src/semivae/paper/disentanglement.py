@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from semivae.assessment import Effort, probe_of_z
 from semivae.errors import InputError
 from semivae.markdown import table
+from semivae.paper.asking import seeds_of
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -70,11 +71,11 @@ class ReadFromZ:
         return {"rows": self.rows, **found._asdict()}
 
 
-def plan(seeds: int, quick: bool) -> list[Run]:
+def plan(seeds: int | None, quick: bool) -> list[Run]:
     """Both objectives under both posteriors, seed by seed."""
     return [
         Run(model, family, _request(model, setting, seed, quick))
-        for seed in range(seeds)
+        for seed in seeds_of(seeds, quick)
         for model in (M2, OPTIMIZED)
         for family, setting in FAMILIES.items()
     ]

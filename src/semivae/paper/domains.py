@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semivae.markdown import table
+from semivae.paper.asking import seeds_of
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -40,9 +41,10 @@ SPLITS_PER_SEED = 5
 NLL = "test NLL, nats"
 
 
-def plan(seeds: int, quick: bool) -> list[Run]:
+def plan(seeds: int | None, quick: bool) -> list[Run]:
     """Both objectives on every table; supervised-only is trained beside M2."""
-    splits = range(seeds if quick else SPLITS_PER_SEED * seeds)
+    number = len(seeds_of(seeds, quick))
+    splits = range(number if quick else SPLITS_PER_SEED * number)
     return [
         Run(TITLES[data], model, _request(data, labels, model, seed, quick))
         for seed in splits

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from semivae.markdown import bullets
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import Examination
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
@@ -48,7 +49,8 @@ class Experiment:
     """An experiment of the paper on training runs.
 
     `claim` is what the paper says of it. `plan(seeds, quick)` gives the runs, one seed of
-    everything first; `quick` ones are on digits. `read` takes the numbers off one result.
+    everything first, every row with as many seeds as asked for (None: with its own number);
+    `quick` ones are on digits. `read` takes the numbers off one result.
     `findings` (Markdown, with links to the figures) and `figures` (by file name) are functions of
     all readings. `examination` is what else is measured of every run, if anything; `facts` stand
     in the protocol in place of those of the same name.
@@ -57,7 +59,7 @@ class Experiment:
     name: str
     title: str
     claim: str
-    plan: Callable[[int, bool], list[Run]]
+    plan: Callable[[int | None, bool], list[Run]]
     read: Callable[[Run, RunResult], Iterator[Reading]]
     findings: Callable[[Sequence[Reading]], str]
     figures: Callable[[Sequence[Reading]], Mapping[str, "Figure"]]
@@ -73,7 +75,7 @@ class Experiment:
         facts = protocol([result for _, result in ended], command) | dict(self.facts)
         return (
             f"# {self.title}\n\nThe paper: {self.claim}\n\n{self.findings(self.readings(ended))}\n"
-            + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+            + bullets(facts)
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semivae.paper import generated, spreads
+from semivae.paper.asking import seeds_of
 from semivae.paper.generated import Generated, Generation, GenerationEffort
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.sides import M2, OPTIMIZED, Side, sides
@@ -29,12 +30,12 @@ class Row:
     generated: Generated
 
 
-def plan(seeds: int, quick: bool) -> list[Side]:
+def plan(seeds: int | None, quick: bool) -> list[Side]:
     """M2 and Optimized-ELBO as the paper has them, on MNIST (`quick`: on digits), seed by seed."""
     literal = {side.model: side for side in sides(quick=False) if side.data == "mnist"}
     return [
         side._replace(request=_request(side.request, seed, quick))
-        for seed in range(seeds)
+        for seed in seeds_of(seeds, quick)
         for side in (literal[M2], literal[OPTIMIZED])
     ]
 

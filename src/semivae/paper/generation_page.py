@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semivae.markdown import bullets
 from semivae.markdown import table as markdown_table
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
@@ -118,7 +119,7 @@ def markdown(
     return (
         f"# Generation\n\nThe paper: {CLAIM}\n\n{verdict(rows)}\n\n{table(rows)}\n"
         f"Means over seeds ± standard error.\n\n![The measures]({NAME}.png)\n{links}\n"
-        + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+        + bullets(facts)
     )
 
 

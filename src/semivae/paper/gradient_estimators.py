@@ -26,6 +26,7 @@ from semivae.label_draws import LabelRule
 from semivae.labels import Enumerated, Pruned, Relaxed, Sampled, StraightThrough, follow
 from semivae.models.m2 import M2
 from semivae.noise import key
+from semivae.paper.asking import seeds_of
 from semivae.paper.gradient_errors import Errors, Point
 from semivae.paper.results import machine
 from semivae.predictor import TrainingSet
@@ -88,41 +89,53 @@ class Measured:
     cosine: float
 
 
-def studies(seeds: int, quick: bool) -> list[Study]:
+@dataclass(frozen=True)
+class Taken:
+    """A study with what produced it and what was measured; plain values, one JSON file."""
+
+    study: Study
+    recipe: str
+    seconds: float
+    commit: str | None
+    machine: dict[str, Any]
+    measured: list[Measured]
+
+
+def studies(seeds: int | None, quick: bool) -> list[Study]:
     """MNIST, and for a quick look digits; one study per seed."""
     if quick:
         first = Study("digits", labels=50, epochs=10, rows=64, draws=40, seed=0)
     else:
         first = Study("mnist", labels=1000, epochs=1, rows=128, draws=100, seed=0)
-    return [replace(first, seed=seed) for seed in range(seeds)]
+    return [replace(first, seed=seed) for seed in seeds_of(seeds, quick)]
 
 
-def measured(
+def take(
     study: Study, results: Path, data_dir: Path | None, on_step: Callable[[int, int], None]
-) -> list[Measured]:
-    """The study's measurements: from its file under `results` if it is there, else taken.
+) -> Taken:
+    """The study with its measurements: from its file under `results` if it is there, else taken.
 
     `on_step` receives the gradients of estimators taken and to be taken. Raises InputError where
     the file is of another study.
     """
     path = results / f"seed-{study.seed}.json"
     if path.exists():
-        found = json.loads(path.read_text())
-        if found["study"] != asdict(study):
+        found = _load(path)
+        if found.study != study:
             raise InputError(f"{path} is of another study: move it out of the folder")
-        return [Measured(**row) for row in found["measured"]]
+        return found
     commit, started = runs.commit(), time.monotonic()
     rows = list(_take(study, data_dir, on_step))
-    facts: dict[str, Any] = {
-        "study": asdict(study),
-        "recipe": "paper-m2, labels=pruned",
-        "seconds": round(time.monotonic() - started, 1),
-        "commit": commit,
-        "machine": machine(),
-        "measured": [asdict(row) for row in rows],
-    }
-    write_text(path, json.dumps(facts, indent=1) + "\n")
-    return rows
+    seconds = round(time.monotonic() - started, 1)
+    taken = Taken(study, "paper-m2, labels=pruned", seconds, commit, machine(), rows)
+    write_text(path, json.dumps(asdict(taken), indent=1) + "\n")
+    return taken
+
+
+def _load(path: Path) -> Taken:
+    found = json.loads(path.read_text())
+    study, rows = Study(**found["study"]), [Measured(**row) for row in found["measured"]]
+    return Taken(**found | {"study": study, "measured": rows})
 
 
 def _take(
@@ -189,8 +202,7 @@ def compare(
             )
 
 
-def read(results: Path) -> tuple[list[Study], list[Measured]]:
-    """The studies and measurements whose files are there, without measuring."""
-    found = [json.loads(path.read_text()) for path in sorted(results.glob("seed-*.json"))]
-    rows = [Measured(**row) for part in found for row in part["measured"]]
-    return [Study(**part["study"]) for part in found], rows
+def read(results: Path) -> list[Taken]:
+    """The studies whose files are there, seed by seed, without measuring."""
+    found = [_load(path) for path in results.glob("seed-*.json")]
+    return sorted(found, key=lambda taken: taken.study.seed)

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from semivae.markdown import table
+from semivae.markdown import bullets, table
 from semivae.paper.gradient_errors import DECODER, LOGITS
 from semivae.paper.gradient_estimators import (
     ESTIMATORS,
     INITIALIZATION,
     TRAINED,
     Measured,
-    Study,
+    Taken,
 )
+from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots import EstimatorPoint
 
 TITLE = "Gradient estimators of the sum over y (2.7.2)"
@@ -44,17 +45,17 @@ HEADER = (
 )  # fmt: skip
 
 
-def markdown(rows: Sequence[Measured], plan: Sequence[Study]) -> str:
-    """One table for each moment, an estimator a line, ending in a newline."""
-    study = plan[0]
+def markdown(studies: Sequence[Taken], command: str) -> str:
+    """The page: a table for each moment, an estimator a line, and what it depends on."""
+    study = studies[0].study
     text = (
         f"# {TITLE}\n\n"
         "The gradient of the unlabeled ELBO (Eq 5) under each rule for y, relative to the exact "
         f"sum's: the paper's CNN, {study.data}, {study.rows} rows, {study.draws} draws of y, "
-        f"{_count(len(plan), 'seed')}. Bias is that of the mean gradient, `<` "
+        f"{_count(len(studies), 'seed')}. Bias is that of the mean gradient, `<` "
         "where it is within its own error; sd and cosine are those of a single draw.\n"
     )
-    found = over_seeds(rows)
+    found = over_seeds([row for taken in studies for row in taken.measured])
     for moment in (INITIALIZATION, TRAINED):
         after = f" of {_count(study.epochs, 'epoch')}" if moment == TRAINED else ""
         rows_of_moment = []
@@ -67,7 +68,31 @@ def markdown(rows: Sequence[Measured], plan: Sequence[Study]) -> str:
             rows_of_moment.append((*first, *_cells(logits), *_cells(decoder)))
         lines = table(HEADER, rows_of_moment)
         text += f"\n{moment.capitalize()}{after}:\n\n{lines}"
-    return f"{text}\n![Bias against noise](estimators.png)\n"
+    return (
+        f"{text}\n![Bias against noise](estimators.png)\n\n{bullets(protocol(studies, command))}"
+    )
+
+
+def protocol(studies: Sequence[Taken], command: str) -> dict[str, str]:
+    """What the numbers depend on, in words."""
+    study = studies[0].study
+    minutes = [taken.seconds / 60 for taken in studies]
+    threads = sorted({f"{taken.machine['threads']}" for taken in studies})
+    return {
+        "recipe": ", ".join(dict.fromkeys(taken.recipe for taken in studies)),
+        "labels": f"{study.labels:,}, balanced over classes, drawn by seed; the rows have none",
+        "labels used to choose": (
+            f"{LABELS_USED_TO_CHOOSE['mnist']:,} of MNIST, for the symbols that the paper does "
+            "not state; none here"
+        ),
+        "seeds": ", ".join(f"{taken.study.seed}" for taken in studies)
+        + ", of split, initial weights, rows and noise alike",
+        "augmentation": "none",
+        "minutes per seed": f"{min(minutes):.1f} to {max(minutes):.1f}, beside other work",
+        "threads": ", ".join(threads),
+        "command": command,
+        "commits": ", ".join(sorted({f"{taken.commit}" for taken in studies})),
+    }
 
 
 def _count(number: int, what: str) -> str:

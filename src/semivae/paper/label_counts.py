@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from semivae.fitting import Hooks
 from semivae.paper import rivals
+from semivae.paper.asking import USUAL_SEEDS, seeds_of
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import execute
 from semivae.paper.sides import (
@@ -28,9 +29,9 @@ from semivae.request import Request
 NAME = "label-counts"
 M1_LOGISTIC, M1_SVM, M1M2 = "M1 + logistic regression", "M1 + SVM", "M1+M2"
 SPREADING = "label spreading on PCA"
-# Data set, and of each the numbers of labels and of seeds.
+# Data set, and of each the numbers of labels; of seeds, unless a number is asked for.
 COUNTS: Mapping[str, tuple[int, ...]] = {"mnist": (100, 600, 1000, 3000), "cifar10": (1000, 4000)}
-MOST_SEEDS: Mapping[str, int] = {"mnist": 5, "cifar10": 3}
+SEEDS: Mapping[str, int] = {"mnist": 5, "cifar10": 3}
 QUICK: Mapping[str, tuple[int, ...]] = {"digits": (20, 50, 200)}
 NAMES: Mapping[str, str] = {**TITLES, "digits": "Digits"}
 # Binarized colours say little of a photograph.
@@ -74,14 +75,14 @@ class Cell:
         return f"{NAMES[asked.data]}, {asked.labels} labels, {self.method}, seed {asked.seed}"
 
 
-def planned(seeds: int, quick: bool) -> list[Cell]:
+def planned(seeds: int | None, quick: bool) -> list[Cell]:
     """Every run, one seed of everything first; runs that share an M1 follow each other."""
     counts = QUICK if quick else COUNTS
     return [
         cell
-        for seed in range(seeds)
+        for seed in seeds_of(seeds, quick, max(SEEDS.values()))
         for data, labels in counts.items()
-        if seed < MOST_SEEDS.get(data, seeds)
+        if seed in seeds_of(seeds, quick, SEEDS.get(data, USUAL_SEEDS))
         for cell in (*_with_m1(data, labels, seed, quick), *_without(data, labels, seed, quick))
     ]
 
@@ -210,7 +211,7 @@ def read(results: Path) -> list[Ended]:
     """The runs of the plan whose result files are there, without training or the data."""
     runs = load_results(results)
     found = {(run.summary["recipe"], run.asked): run for run in runs}
-    plan = planned(max(MOST_SEEDS.values()), quick=False)
+    plan = planned(1 + max((run.asked.seed for run in runs), default=-1), quick=False)
     keys = [(_kind(cell), cell.request) for cell in plan]
     return [Ended(cell, found[key]) for cell, key in zip(plan, keys, strict=True) if key in found]
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from semivae.markdown import table
+from semivae.markdown import bullets, table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
 from semivae.paper.results import RunResult, epochs_text
 from semivae.plots.panels import Reading, panels
@@ -36,13 +36,12 @@ def figure(ended: Sequence[Ended]) -> "Figure":
     return panels(shown, TITLE, "labels", share_y=False)
 
 
-def page(ended: Sequence[Ended], seeds: int, quick: bool) -> str:
+def page(ended: Sequence[Ended], command: str) -> str:
     """The table and what it depends on, in Markdown."""
     rows = [_row(runs) for runs in _by_row(ended)]
-    command = f"semivae reproduce {NAME} --seeds {seeds}{' --quick' if quick else ''}"
     facts = protocol([result for _, result in ended], command)
-    lines = "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    return f"# {TITLE}\n\n{table(HEADER, rows)}\n![Accuracy by labels]({NAME}.png)\n\n{lines}"
+    figure = f"![Accuracy by labels]({NAME}.png)"
+    return f"# {TITLE}\n\n{table(HEADER, rows)}\n{figure}\n\n{bullets(facts)}"
 
 
 HEADER = (

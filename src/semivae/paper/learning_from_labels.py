@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from semivae.markdown import table
+from semivae.paper.asking import seeds_of
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -64,10 +65,10 @@ SHARPENED = {
 }
 
 
-def plan(seeds: int, quick: bool) -> list[Run]:
+def plan(seeds: int | None, quick: bool) -> list[Run]:
     """Each labeled sum beside the unlabeled ELBO and alone, seed by seed."""
     runs = []
-    for seed in range(seeds):
+    for seed in seeds_of(seeds, quick):
         for labeled in LABELED_SUMS:
             runs += [
                 Run(WHOLE, labeled.name, _sized(_whole(labeled), seed, quick)),

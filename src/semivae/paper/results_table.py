@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from semivae.paper.results import RunResult, load_results, symbols_of, symbols_text
 from semivae.paper.sides import (
-    LABELS,
     LABELS_USED_TO_CHOOSE,
     M2,
     OPTIMIZED,
@@ -25,11 +24,10 @@ from semivae.plots import ResultRow
 
 
 class Collected(NamedTuple):
-    """The table with all that traces it: rows, a verdict per data set, the protocol, the runs."""
+    """The table with all that it is made of: rows, a verdict per data set, the runs."""
 
     rows: list[ResultRow]
     verdicts: dict[str, str]
-    protocol: dict[str, str]
     results: list[RunResult]
 
 
@@ -99,7 +97,7 @@ def tabulate(results: Sides) -> Collected:
         if words:
             verdicts[title] = words + _gains_under_our_defaults(here)
     every = [run for runs in results.values() for run in runs]
-    return Collected(rows, verdicts, protocol(every), every)
+    return Collected(rows, verdicts, every)
 
 
 def verdict(data: str, m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> str:
@@ -173,39 +171,6 @@ def _gains_under_our_defaults(here: Mapping[str, Sequence[RunResult]]) -> str:
         f" Under our defaults the gain is {_points(found)}); over the same network without "
         f"unlabeled rows it is {alone.text(2)} ({alone.verdict})."
     )
-
-
-def protocol(results: list[RunResult]) -> dict[str, str]:
-    """What the numbers depend on, in words."""
-    commits = sorted({str(run.commit) for run in results})
-    return {
-        "labels": f"{LABELS}, balanced over classes, drawn by seed; the paper states none",
-        "labels used to choose": (
-            ", ".join(f"{n:,} for {TITLES[data]}" for data, n in LABELS_USED_TO_CHOOSE.items())
-            + ", of split 100, which no row uses (benchmarks/choose.py; log in "
-            'benchmarks/results/choice); "our defaults" were chosen on those of MNIST; on those '
-            "of CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
-        ),
-        "shared by the two sides": (
-            "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
-            "seeds; under our defaults M2 has a learning rate of its own on CIFAR-10, since it "
-            "collapses there at ours"
-        ),
-        "augmentation": "none",
-        "sum over y": (
-            "literal rows: Gumbel-Softmax; our defaults: the likeliest classes exactly and an "
-            "unbiased draw from the rest (labels=pruned)"
-        ),
-        "architecture": "convolutional (sections 2.10 and 2.11)",
-        "test set": "read once, after training, with the weights the recipe keeps",
-        "supervised only": (
-            "the same network, initial weights and labels; one-cycle, its epochs chosen on the "
-            "same validation labels in 6 trials; without noise on what it reads, as both sides "
-            "(under noise it is better on MNIST: label-counts)"
-        ),
-        "command": "semivae reproduce results-table --out benchmarks/results",
-        "commits": ", ".join(commits),
-    }
 
 
 def _row(title: str, data: str, model: str, here: Mapping[str, Sequence[RunResult]]) -> ResultRow:

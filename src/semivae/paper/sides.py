@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from semivae.paper.asking import seeds_of
 from semivae.request import Request
 
 LABELS = 1000
@@ -122,10 +123,10 @@ def _quick(side: Side) -> Request:
     return replace(side.request, rows=QUICK_ROWS, epochs=epochs)
 
 
-def planned(seeds: int, quick: bool) -> list[Side]:
+def planned(seeds: int | None, quick: bool) -> list[Side]:
     """Every run of the table with its seed in its request, seed by seed."""
     return [
         side._replace(request=replace(side.request, seed=seed))
-        for seed in range(seeds)
+        for seed in seeds_of(seeds, quick)
         for side in sides(quick)
     ]
