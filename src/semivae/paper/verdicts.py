@@ -33,7 +33,7 @@ class Finding(NamedTuple):
     words: str
 
 
-NOTHING = Finding(OPEN, "Not measured yet.")
+NOTHING = Finding(OPEN, "Not measured to its end yet.")
 
 
 def together(verdicts: Iterable[str], wanted: str) -> str:
