@@ -1,5 +1,6 @@
 """Every number that README and the recipes publish is what the committed result files say."""
 
+import json
 import re
 import statistics
 from pathlib import Path
@@ -32,6 +33,7 @@ from semivae.paper.sides import planned
 from semivae.recipe import DataFacts, Reached
 from semivae.recipes import RECIPES
 from semivae.report import results_markdown
+from semivae.spread import spread
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "results-table"
@@ -221,3 +223,24 @@ def test_the_table_of_the_family_is_that_of_its_files() -> None:
         ) == page.read_text(encoding="utf-8")
         curves = to_csv(family_table.readings(told))
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == curves
+
+
+def test_the_readme_says_what_m2_reaches_with_100_labels_and_noise_does_to_labels_alone() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    (row,) = [row for row in family.told(family.RESULTS) if row.row.name == "m2-100"]
+    reached, alone = (
+        spread([result.accuracy for result in results]) for results in (row.results, row.alone)
+    )
+    assert f"reaches {reached.text(2)} % of MNIST's test digits" in text
+    assert f"on the labels alone {alone.text(2)};" in text
+    log = (ROOT / "benchmarks/results/choice/mnist-supervised.jsonl").read_text().splitlines()
+    trials = [json.loads(line) for line in log]
+    under, without = (
+        max(t["validation_accuracy"] for t in trials if _is_noisy(t["settings"]) == noisy)
+        for noisy in (True, False)
+    )
+    assert f"{under:.2f} in place of {without:.2f} % of the validation labels" in text
+
+
+def _is_noisy(settings: list[str]) -> bool:
+    return any(".corruption=" in each for each in settings)

@@ -1,6 +1,6 @@
 """Everything that is measured of a finished model on a set of rows, as one value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,8 +87,10 @@ def assess(
     log_prior = model.p_y().logits.detach()
     log_q = torch.from_numpy(probs).double().log().to(log_prior.device)
     chosen = drawn_rows(len(x), effort.rows, seed)
-    chunks = few_pairs(predictor, x[chosen])
-    found = evidence(model, chunks, effort.samples, seed, on_chunk=on_rows)
+    chunks = list(few_pairs(predictor, x[chosen]))
+    found = evidence(
+        model, chunks, effort.samples, seed, on_chunk=lambda done: on_rows(done, len(chosen))
+    )
     generative = found.class_probs.double().cpu().numpy()
     labeled = known[chosen]
     analysed = drawn_rows(len(x), effort.surgery_rows, seed)
@@ -111,11 +113,11 @@ def assess(
     )
 
 
-def few_pairs(predictor: Predictor, x: np.ndarray) -> list[Tensor]:
+def few_pairs(predictor: Predictor, x: np.ndarray) -> Iterator[Tensor]:
     """Rows x as the model sees them, a few at a time: each is decoded in every class."""
     size = max(1, PAIRS // len(predictor.classes))
-    parts = (x[start : start + size] for start in range(0, len(x), size))
-    return [chunk for part in parts for chunk in predictor.chunks(part)]
+    for start in range(0, len(x), size):
+        yield from predictor.chunks(x[start : start + size])
 
 
 def log_p_x(

@@ -38,7 +38,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         information, and the label smoothing. None: the recipe's.
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
-        M2: M1's own are the recipe's.
+        M2 on the codes: M1's own, and those of both together, are the recipe's.
     random_state : int
         Decides initial weights, order and noise; the same value gives the same model.
     channels_last : bool or None

@@ -32,7 +32,8 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def log_p_x(self, X: Any, n_samples: int = 500, seed: int = 0) -> Float[np.ndarray, " N"]:
         """log p(x) of each row (N,) in nats, importance-weighted with so many draws of z
         and exact in y: at least `score_samples` in the mean, nearer with more draws, and as much
-        slower."""
+        slower. Noise is by seed and place among the rows: alone a row has another value, within
+        the error of that many draws."""
         samples = whole_number("n_samples", n_samples, least=1)
         return log_p_x(self._predictor(), self._features(X), samples, seed)
 

@@ -113,7 +113,7 @@ class Probe:
         # Evenly over the rows: those of one class may lie together.
         places = np.linspace(0, len(unlabeled) - 1, min(len(y), len(unlabeled))).round()
         some, known = (
-            evidence(model, list(self._chunks(rows, device)), SAMPLES, self.seed)
+            evidence(model, self._chunks(rows, device), SAMPLES, self.seed)
             for rows in (unlabeled[places.astype(int)], self.rows.labeled)
         )
         return {

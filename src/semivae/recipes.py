@@ -34,7 +34,7 @@ def _table(
 ) -> Reached:
     """A row of the results table, whose rows have 1,000 labels and 3 seeds."""
     command, source = (
-        "semivae reproduce results-table --out benchmarks/results",
+        "semivae reproduce results-table",
         "benchmarks/results/results-table",
     )
     return Reached(data, 1000, accuracy, standard_error, 3, minutes, command, source, settings)

@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +291,14 @@ def test_files_that_are_no_npz(tmp_path, content, complaint):
     with pytest.raises(InputError, match=complaint) as raised:
         load(str(path))
     assert str(path) in str(raised.value)
+
+
+def test_a_test_set_that_is_not_there_is_an_error_of_the_user() -> None:
+    digits = load("digits", None)
+    x, y = digits.test
+    assert digits.has_test and x is digits.x_test and y is digits.y_test
+    for missing in ({"x_test": None}, {"y_test": None}):
+        alone = replace(digits, **missing)
+        assert not alone.has_test
+        with pytest.raises(InputError, match="digits has no test set: give"):
+            _ = alone.test

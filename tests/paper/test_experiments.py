@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from semivae.fitting import Hooks
-from semivae.markdown import table
 from semivae.paper import experiments
 from semivae.paper.experiments import (
     Ended,
@@ -54,11 +53,7 @@ def result(request: Request = SMALL, **changed: Any) -> RunResult:
     return dataclasses.replace(made, **changed)
 
 
-# --- means and tables ---
-
-
-def test_a_table_escapes_bars() -> None:
-    assert table(("a", "q(y|x)"), [("1", "2")]) == "| a | q(y\\|x) |\n| --- | --- |\n| 1 | 2 |\n"
+# --- means ---
 
 
 def some_readings() -> list[Reading]:

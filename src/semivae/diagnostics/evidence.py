@@ -4,7 +4,7 @@ References: Burda et al. 2016, Importance Weighted Autoencoders.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -49,22 +49,23 @@ class Evidence(NamedTuple):
 
 def evidence(
     model: EvaluatedModel,
-    x_chunks: Sequence[Tensor],
+    x_chunks: Iterable[Tensor],
     samples: int,
     seed: int,
-    on_chunk: Callable[[int, int], None] = lambda done, total: None,
+    on_chunk: Callable[[int], None] = lambda done: None,
 ) -> Evidence:
     """log p(x, k) >= log p(k) + log (1/S) sum_s p(x|z_s, k) p(z_s) / q(z_s|x), S = `samples`.
 
     `x_chunks` (B, *X) are scaled and on the model's device; memory is that of B K decoded pairs.
-    `on_chunk` receives the rows done and the rows in all.
+    `on_chunk` receives how many rows are done. Noise is by `seed` and a chunk's number and size: a
+    row has another value in other company, within its Monte-Carlo error.
     """
-    total, done, parts = sum(len(x) for x in x_chunks), 0, []
+    done, parts = 0, []
     with evaluating(model):
         for number, x in enumerate(x_chunks):
             noise = Noise(seed, number, (("evidence", len(x)),), x.device)
             encoded = model.encode(x, noise)
             parts.append(log_evidence(model, encoded, noise, model.latent_size, samples))
             done += len(x)
-            on_chunk(done, total)
+            on_chunk(done)
         return Evidence(torch.cat(parts))

@@ -72,8 +72,8 @@ def inference_gap(
     ELBO(x, k) (section 2.4, Eq 6) is the mean over `samples` draws of z, which the classes
     share; with few of them the softmax sees their noise and looks surer than it is. What the model
     samples once per example is given, as one draw a row: for ADGM and SDGM the gap is that of
-    q(y|a, x), to which their bound loses it, and not that of the q(y|x) that is predicted. Chunks
-    as in `evidence`.
+    q(y|a, x), for M1+M2 that of q(y|z_1), to which their bounds lose it, and not that of the
+    q(y|x) that is predicted. Chunks as in `evidence`.
     """
     log_q, elbos = [], []
     with evaluating(model):

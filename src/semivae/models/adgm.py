@@ -1,5 +1,7 @@
 """ADGM (Maaløe et al. 2016): M2 with an auxiliary variable a that makes q(y, z|x) a mixture."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -89,10 +91,12 @@ class ADGM(DeepGenerativeModel):
         q_a = self.q_a(read)
         noise = Noise(0, 0, (("prediction", PREDICTION_DRAWS),), h.device)
         draws = noise.normal("a", self.auxiliary_size).to(q_a.mean)
-        at_each = (torch.cat([read, q_a.at(draw.expand_as(q_a.mean))], 1) for draw in draws)
-        log_q = torch.stack([self.q_y(h_at).logits for h_at in at_each])
         # The mean of probabilities, in logs: what underflows at every draw keeps a finite one.
-        return categorical(log_q.logsumexp(0))
+        log_sum = torch.full((), -math.inf, device=h.device)
+        for draw in draws:
+            h_at = torch.cat([read, q_a.at(draw.expand_as(q_a.mean))], 1)
+            log_sum = torch.logaddexp(log_sum, self.q_y(h_at).logits)
+        return categorical(log_sum)
 
     def q_a(self, read: Float[Tensor, "B R"]) -> DiagonalGaussian:
         """q(a|x), batch (B,)."""
