@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.family_rows import ROWS, Row
 from benchmarks.family_trials import Trial, section
 from semivae.files import write_bytes, write_text
-from semivae.markdown import table
+from semivae.markdown import listed, table
 from semivae.paper.experiments import select, to_csv
 from semivae.paper.results import RunResult, epochs_text, symbols_of, symbols_text
 from semivae.plots import to_png
@@ -47,8 +47,8 @@ HEADER = (
 def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
     """The page, ending in a newline."""
     every = [result for row in told for result in (*row.results, *row.alone)]
-    commits = ", ".join(sorted({f"{result.commit}" for result in every}))
-    threads = ", ".join(sorted({f"{result.machine['threads']}" for result in every}))
+    commits = listed(sorted(f"{result.commit}" for result in every))
+    threads = listed(sorted(f"{result.machine['threads']}" for result in every))
     run = {row.row.name for row in told}
     missing = ", ".join(row.name for row in ROWS if row.name not in run)
     return (

@@ -1,6 +1,6 @@
 """markdown: what would end a cell or a row is kept from it."""
 
-from semivae.markdown import bullets, table
+from semivae.markdown import bullets, listed, table
 
 
 def test_a_table_escapes_bars() -> None:
@@ -14,3 +14,7 @@ def test_a_row_is_one_line_and_numbers_are_on_the_right() -> None:
 
 def test_facts_are_a_line_each() -> None:
     assert bullets({"seeds": "0, 1", "threads": "1"}) == "- seeds: 0, 1\n- threads: 1\n"
+
+
+def test_a_list_has_each_value_once_in_the_order_of_first_appearance() -> None:
+    assert listed(["b", "a", "b"]) == "b, a"

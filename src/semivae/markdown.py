@@ -20,3 +20,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container
 def bullets(facts: Mapping[str, str]) -> str:
     """A protocol as a list, a line each."""
     return "".join(f"- {name}: {value}\n" for name, value in facts.items())
+
+
+def listed(values: Iterable[str]) -> str:
+    """Different values, each once, in the order of first appearance."""
+    return ", ".join(dict.fromkeys(values))

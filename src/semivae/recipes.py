@@ -33,11 +33,17 @@ def _table(
     data: str, accuracy: float, standard_error: float, minutes: float, settings: Settings = ()
 ) -> Reached:
     """A row of the results table, whose rows have 1,000 labels and 3 seeds."""
-    command, source = (
-        "semivae reproduce results-table",
-        "benchmarks/results/results-table",
+    return Reached(
+        data,
+        labels=1000,
+        accuracy=accuracy,
+        standard_error=standard_error,
+        seeds=3,
+        minutes=minutes,
+        command="semivae reproduce results-table",
+        source="benchmarks/results/results-table",
+        settings=settings,
     )
-    return Reached(data, 1000, accuracy, standard_error, 3, minutes, command, source, settings)
 
 
 # What the paper's two recipes have on CIFAR-10 in place of what suits MNIST.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semivae.markdown import bullets
+from semivae.markdown import bullets, listed
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import Examination
 from semivae.paper.sides import LABELS_USED_TO_CHOOSE
@@ -173,9 +173,9 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
     asked = [result.asked for result in results]
     held = sorted({request.validation for request in asked} - {0})
     minutes = [result.summary["train_seconds"] / 60 for result in results]
-    threads = _listed(f"{result.machine['threads']}" for result in results)
+    threads = listed(f"{result.machine['threads']}" for result in results)
     facts = {
-        "data": _listed(
+        "data": listed(
             f"{result.summary['n_labeled']:,} labeled and {result.summary['n_unlabeled']:,} "
             f"unlabeled rows of {result.request['data']}"
             for result in results
@@ -184,13 +184,13 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             f"{LABELS_USED_TO_CHOOSE['mnist']:,} of MNIST for the symbols of the paper's results "
             "table, from which these runs depart as the tables say; none here"
         ),
-        "seeds": _listed(f"{seed}" for seed in sorted({request.seed for request in asked}))
+        "seeds": listed(f"{seed}" for seed in sorted({request.seed for request in asked}))
         + ", of split, initial weights and noise alike",
         "network": (
             "convolutional (sections 2.10 and 2.11), "
-            + _listed(f"{result.parameters / 1e6:.2f} M parameters" for result in results)
+            + listed(f"{result.parameters / 1e6:.2f} M parameters" for result in results)
         ),
-        "epochs": _listed(f"{result.summary['epochs']}" for result in results),
+        "epochs": listed(f"{result.summary['epochs']}" for result in results),
         "augmentation": "none",
         "test set": "read once, after training, with the weights the recipe keeps",
         "minutes per run": (
@@ -198,16 +198,11 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             f"{min(minutes):.1f} to {max(minutes):.1f}, threads: {threads}, beside other work"
         ),
         "command": command,
-        "commits": _listed(f"{result.commit}" for result in results),
+        "commits": listed(f"{result.commit}" for result in results),
     }
     if held:
         facts["validation rows"] = (
-            f"{_listed(f'{n:,}' for n in held)} training rows without a label in training, whose "
+            f"{listed(f'{n:,}' for n in held)} training rows without a label in training, whose "
             "labels measure the curves and choose nothing"
         )
     return facts
-
-
-def _listed(values: Iterable[str]) -> str:
-    """Different values, each once, in the order of first appearance."""
-    return ", ".join(dict.fromkeys(values))

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semivae.markdown import bullets
+from semivae.markdown import bullets, listed
 from semivae.markdown import table as markdown_table
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
@@ -114,7 +114,7 @@ def markdown(
             "training on average"
         ),
         "command": command,
-        "commits": ", ".join(sorted({str(result.commit) for result in results})),
+        "commits": listed(sorted(f"{result.commit}" for result in results)),
     }
     return (
         f"# Generation\n\nThe paper: {CLAIM}\n\n{verdict(rows)}\n\n{table(rows)}\n"

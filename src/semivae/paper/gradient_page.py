@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from semivae.markdown import bullets, table
+from semivae.markdown import bullets, listed, table
 from semivae.paper.gradient_errors import DECODER, LOGITS
 from semivae.paper.gradient_estimators import (
     ESTIMATORS,
@@ -77,9 +77,8 @@ def protocol(studies: Sequence[Taken], command: str) -> dict[str, str]:
     """What the numbers depend on, in words."""
     study = studies[0].study
     minutes = [taken.seconds / 60 for taken in studies]
-    threads = sorted({f"{taken.machine['threads']}" for taken in studies})
     return {
-        "recipe": ", ".join(dict.fromkeys(taken.recipe for taken in studies)),
+        "recipe": listed(taken.recipe for taken in studies),
         "labels": f"{study.labels:,}, balanced over classes, drawn by seed; the rows have none",
         "labels used to choose": (
             f"{LABELS_USED_TO_CHOOSE['mnist']:,} of MNIST, for the symbols that the paper does "
@@ -89,9 +88,9 @@ def protocol(studies: Sequence[Taken], command: str) -> dict[str, str]:
         + ", of split, initial weights, rows and noise alike",
         "augmentation": "none",
         "minutes per seed": f"{min(minutes):.1f} to {max(minutes):.1f}, beside other work",
-        "threads": ", ".join(threads),
+        "threads": listed(sorted(f"{taken.machine['threads']}" for taken in studies)),
         "command": command,
-        "commits": ", ".join(sorted({f"{taken.commit}" for taken in studies})),
+        "commits": listed(sorted(f"{taken.commit}" for taken in studies)),
     }
 
 

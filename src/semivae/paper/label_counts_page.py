@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from semivae.markdown import bullets, table
+from semivae.markdown import bullets, listed, table
 from semivae.paper.label_counts import METHODS, NAME, NAMES, Ended
 from semivae.paper.results import RunResult, epochs_text
 from semivae.plots.panels import Reading, panels
@@ -80,8 +80,6 @@ def _row(runs: Sequence[Ended]) -> tuple[str, ...]:
 
 def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
     """What the numbers depend on, in words."""
-    commits = sorted({f"{result.commit}" for result in results})
-    threads = sorted({f"{result.machine['threads']}" for result in results})
     return {
         "labels": "balanced over classes, drawn by seed, nested: more labels keep those of fewer; "
         "all other training rows are unlabeled",
@@ -99,7 +97,7 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         "components, its other settings as they come; test rows by their neighbours",
         "augmentation": "none",
         "test set": "read once, after training, with the weights the recipe keeps",
-        "threads": ", ".join(threads),
+        "threads": listed(sorted(f"{result.machine['threads']}" for result in results)),
         "command": command,
-        "commits": ", ".join(commits),
+        "commits": listed(sorted(f"{result.commit}" for result in results)),
     }

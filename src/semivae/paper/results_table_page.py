@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from semivae.markdown import bullets
+from semivae.markdown import bullets, listed
 from semivae.paper.results import RunResult
 from semivae.paper.sides import LABELS, LABELS_USED_TO_CHOOSE, TITLES
 
@@ -19,7 +19,6 @@ def markdown(
 
 def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
     """What the numbers depend on, in words."""
-    commits = sorted({str(run.commit) for run in results})
     return {
         "labels": f"{LABELS}, balanced over classes, drawn by seed; the paper states none",
         "labels used to choose": (
@@ -46,5 +45,5 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             "(under noise it is better on MNIST: label-counts)"
         ),
         "command": command,
-        "commits": ", ".join(commits),
+        "commits": listed(sorted(f"{run.commit}" for run in results)),
     }
