@@ -13,6 +13,7 @@ from semivae import labels, objective_specs, objectives, optimizers, terms, weig
 from semivae.errors import InputError
 from semivae.models import deep_networks, networks, specs
 from semivae.schedules import Ramp
+from semivae.smoothness import Smoothness
 from semivae.training import Training
 
 CHOICES: Mapping[str, Mapping[str, Any]] = {
@@ -194,4 +195,5 @@ _NESTED: Mapping[str, type] = {
     "baseline": Training,
     "pretraining": Training,
     "refining": Training,
+    "smoothness": Smoothness,
 }

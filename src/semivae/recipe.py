@@ -14,6 +14,7 @@ from semivae.models.specs import (
 )
 from semivae.nets import Shape
 from semivae.objective_specs import ObjectiveSpec
+from semivae.smoothness import Smoothness
 from semivae.training import Training
 
 
@@ -26,7 +27,7 @@ class Recipe:
     no label, of the M1 below an M1+M2, which is then frozen; None: one stage, all of the model.
     `refining` is a last stage after these two, of M1 and M2 together under the joint bound.
     `probe` training rows are measured after each epoch of `training` (`probing.Probe`); 0: none.
-    They change the log and not the model.
+    They change the log and not the model. `smoothness` counts beside the objective.
     """
 
     network: AnyNetwork
@@ -39,6 +40,7 @@ class Recipe:
     pretraining: Training | None = None
     refining: Training | None = None
     probe: int = 0
+    smoothness: Smoothness = Smoothness()  # noqa: RUF009  (a frozen value)
 
     def __post_init__(self) -> None:
         if self.probe < 0:

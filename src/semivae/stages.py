@@ -142,10 +142,12 @@ def steps_of(data: TrainingSet, training: Training) -> int:
 
 
 def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
-    """The recipe's objective; without unlabeled rows, its labeled sum alone."""
+    """The recipe's objective with its smoothness; without unlabeled rows, its labeled sum
+    alone."""
     if facts.n_labeled == 0:
         raise InputError("no row has a label: label at least one row of each class")
     objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
+    objective = recipe.smoothness.added_to(objective)
     if facts.n_unlabeled == 0 and objective.unlabeled is not None:
         warnings.warn(
             "every row has a label: nothing is learned from unlabeled rows", stacklevel=2

@@ -46,6 +46,7 @@ class Streams:
         self, model: DensityModel, batch: dict[str, Rows], noise: Noise, latent: int
     ) -> None:
         self.model, self.noise, self.latent = model, noise, latent
+        self.rows = batch
         joined = model.encode(torch.cat([rows.x for rows in batch.values()]), noise)
         self._encoded = _split(joined, batch)
         self.bounds: dict[tuple[str, LabelRule], Bound] = {}

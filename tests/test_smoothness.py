@@ -1,0 +1,151 @@
+"""smoothness.py: LDS against its closed form in two classes, and what it may and may not see."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from contracts import check_term
+from semivae.errors import InputError
+from semivae.information import kl
+from semivae.labels import Enumerated
+from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
+from semivae.models.specs import (
+    Auxiliary,
+    Bernoulli,
+    Conditional,
+    Factorized,
+    Family,
+    SkipAuxiliary,
+    Stacked,
+)
+from semivae.noise import Noise
+from semivae.objective_specs import Equation8, LabeledELBO
+from semivae.schedules import Ramp
+from semivae.smoothness import LocalSmoothness, Smoothness
+from semivae.streams import UNLABELED, Rows, Streams
+from tractable import (
+    CPU,
+    F64,
+    LinearGaussianMixture,
+    noise_of,
+    small_m2,
+    some_images,
+    some_x,
+    state_at,
+    streams_of,
+)
+
+RADIUS = 0.7
+
+
+def value_of(model: LinearGaussianMixture, x: Tensor, radius: float = RADIUS) -> Tensor:
+    """LDS of unlabeled rows, (B,)."""
+    return LocalSmoothness(radius)(model, streams_of(model, unlabeled=x), state_at()).value
+
+
+@pytest.mark.parametrize("family", [Factorized(), Conditional()], ids=str)
+def test_it_keeps_the_laws_of_a_term(family: Family) -> None:
+    batch = {UNLABELED: Rows(some_images(7), None)}
+    model = small_m2(family, Bernoulli())
+    check_term(LocalSmoothness(RADIUS), model, batch, {"trunk", "classifier"})
+
+
+def test_in_two_classes_it_is_the_divergence_along_the_weights() -> None:
+    """log-odds s = w x + b: the steepest r is radius w/|w| or its opposite, and the divergence is
+    that between the coins of log-odds s and s +- radius |w|."""
+    model, x = LinearGaussianMixture(classes=2), some_x(9)
+    w = (model.x_to_logits[:, 1] - model.x_to_logits[:, 0]).detach()
+    guess = noise_of(unlabeled=9).normal("smoothness", 5)
+    s = x @ w + (model.logits[1] - model.logits[0]).detach()
+    moved = s + RADIUS * w.norm() * (guess.to(F64) @ w).sign()
+    q, p = (torch.stack([-odds, odds], 1).div(2).log_softmax(1) for odds in (s, moved))
+    torch.testing.assert_close(value_of(model, x), kl(q, p))
+
+
+def test_no_class_is_nearer_than_it_says() -> None:
+    """In four classes it exceeds what a random direction of the same length finds, by far."""
+    model, x = LinearGaussianMixture(classes=4), some_x(200)
+    random = torch.randn(50, *x.shape, generator=torch.Generator().manual_seed(3), dtype=F64)
+    random = RADIUS * random / random.norm(dim=2, keepdim=True)
+    log_q = model.q_y(x).logits
+    found = torch.stack([kl(log_q, model.q_y(x + r).logits) for r in random]).mean()
+    assert value_of(model, x).mean() > 2 * found
+
+
+def test_what_it_teaches_is_the_moved_rows_alone() -> None:
+    """Its gradient is that of the cross-entropy at x + r, r and q(y|x) held constant."""
+    model, x = LinearGaussianMixture(classes=2), some_x(9)
+    (got,) = torch.autograd.grad(value_of(model, x).sum(), model.x_to_logits)
+    w = (model.x_to_logits[:, 1] - model.x_to_logits[:, 0]).detach()
+    guess = noise_of(unlabeled=9).normal("smoothness", 5).to(F64)
+    r = RADIUS * (guess @ w).sign()[:, None] * w / w.norm()
+    cross_entropy = -(model.q_y(x).probs.detach() * model.q_y(x + r).logits).sum()
+    (expected,) = torch.autograd.grad(cross_entropy, model.x_to_logits)
+    torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize("corruption", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("family", "network"),
+    [
+        (Auxiliary(), AuxiliaryMLP(hidden=9, latent=3, auxiliary=2)),
+        (SkipAuxiliary(), AuxiliaryMLP(hidden=9, latent=3, auxiliary=2)),
+        (Stacked(), StackedMLP(hidden=9, code=3, hidden_above=8, latent=2)),
+    ],
+    ids=str,
+)
+def test_what_a_model_draws_is_drawn_as_for_x(
+    family: Family, network: AuxiliaryMLP | StackedMLP, corruption: float
+) -> None:
+    """A move of nearly nothing changes q(y|.) by nearly nothing: a and z1, and the noise on x,
+    stay."""
+    model = family.spec(network, Bernoulli()).build((6,), torch.zeros(4), seed=1).double()
+    rows = {UNLABELED: Rows(some_images(7), None)}
+    noise = Noise(0, 3, ((UNLABELED, 7),), CPU, corruption=corruption)
+    streams = Streams(model, rows, noise, model.latent_size)
+    value = LocalSmoothness(1e-5)(model, streams, state_at()).value
+    assert (value.abs() < 1e-9).all()
+    assert (LocalSmoothness(2.0)(model, streams, state_at()).value > 1e-9).all()
+
+
+def test_where_the_classifier_is_sure_nothing_is_lost() -> None:
+    """Without a gradient there is no direction: the value is 0, and its gradient finite."""
+    model = LinearGaussianMixture(classes=3)
+    with torch.no_grad():
+        model.x_to_logits.zero_()
+        model.logits.copy_(torch.tensor([900.0, 0.0, 0.0]))
+    value = value_of(model, some_x(4))
+    (gradient,) = torch.autograd.grad(value.sum(), model.x_to_logits)
+    assert torch.equal(value, torch.zeros(4, dtype=F64)) and gradient.isfinite().all()
+
+
+def test_a_direction_is_found_where_no_gradient_is_recorded() -> None:
+    model, x = LinearGaussianMixture(), some_x(4)
+    with torch.no_grad():
+        value = value_of(model, x)
+    assert not value.requires_grad and torch.equal(value, value_of(model, x).detach())
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_radius_is_a_length(radius: float) -> None:
+    with pytest.raises(ValueError, match="radius"):
+        LocalSmoothness(radius)
+
+
+def test_it_counts_beside_any_objective_of_unlabeled_rows() -> None:
+    plain = Equation8(alpha=3.0).build(4, 6, Enumerated())
+    assert Smoothness().added_to(plain) is plain, "without a weight nothing is computed"
+    model, x = LinearGaussianMixture(), some_x(6)
+    labeled = (some_x(4), torch.eye(3, dtype=F64)[[0, 1, 2, 0]])
+    for weight, factor in ((5.0, 5.0), (Ramp(0.0, 8.0, 1.0), 2.0)):
+        smooth = Smoothness(weight, RADIUS).added_to(plain)
+        streams, state = streams_of(model, labeled, x), state_at(fraction=0.25)
+        less = plain(model, streams, state), smooth(model, streams, state)
+        lds = LocalSmoothness(RADIUS)(model, streams, state).value.mean()
+        torch.testing.assert_close(less[1].loss - less[0].loss, factor * lds)
+        torch.testing.assert_close(less[1].terms["unlabeled/local_smoothness"], lds.detach())
+
+
+def test_it_asks_for_unlabeled_rows() -> None:
+    with pytest.raises(InputError, match=r"smoothness\.weight=5.*optimized_elbo"):
+        Smoothness(5.0).added_to(LabeledELBO().build(4, 6, Enumerated()))
