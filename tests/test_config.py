@@ -164,6 +164,7 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         *(("optimized_elbo_literal", name) for name in ("alpha", "beta", "gamma", "epsilon")),
         *(("modified_elbo", name) for name in ("alpha", "epsilon", "weighting")),
         *(("survey3_j", name) for name in ("beta", "gamma", "weighting")),
+        *(("information_maximization", name) for name in ("alpha", "beta", "gamma", "weighting")),
         *(("shot_mnist", name) for name in ("alpha", "capacity_z", "capacity_y", "weight")),
     }
 

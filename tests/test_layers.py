@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("3, terms", frozenset({"terms"})),
     ("3, capacities", frozenset({"capacities"})),
     ("3, objectives", frozenset({"objectives"})),
+    ("3, discriminative", frozenset({"discriminative"})),
     ("3, specs", frozenset({"objective_specs"})),
     ("3, smoothness", frozenset({"smoothness"})),
     ("3, finite", frozenset({"finite"})),

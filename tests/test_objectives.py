@@ -12,6 +12,7 @@ from contracts import ReorderedClasses
 from semivae import information as info
 from semivae import objectives
 from semivae.bounds import bound
+from semivae.discriminative import supervised
 from semivae.label_draws import LabelRule, smooth
 from semivae.labels import Enumerated, Observed, Relaxed
 from semivae.models.m2 import M2
@@ -26,7 +27,6 @@ from semivae.objectives import (
     optimized_labeled,
     reverse_divergence,
     smoothed_prior_divergence,
-    supervised,
     tight_divergence,
     tight_labeled,
 )

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
+from semivae.discriminative import supervised
 from semivae.finite import Means, NonFiniteError
 from semivae.labels import Sampled
 from semivae.models.densities import DensityModel
 from semivae.models.m2 import M2
 from semivae.models.networks import MLP
 from semivae.models.specs import Factorized, LearnedSigma, M2Spec
-from semivae.objectives import equation_8, optimized_elbo, supervised
+from semivae.objectives import equation_8, optimized_elbo
 from semivae.optimizers import Adam, AdamW, LearningRate, OneCycle, Optimizer
 from semivae.streams import LABELED, StepState, Streams
 from semivae.sums import Loss, Objective, Term, TermValue

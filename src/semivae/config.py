@@ -58,6 +58,7 @@ CHOICES: Mapping[str, Mapping[str, Any]] = {
         "modified_elbo": objective_specs.ModifiedELBO,
         "survey3_j": objective_specs.Survey3J,
         "shot_mnist": objective_specs.ShotMNIST,
+        "information_maximization": objective_specs.InformationMaximization,
     },
     "optimizer": {"adam": optimizers.Adam, "adamw": optimizers.AdamW},
     "learning_rate": {"constant": optimizers.Constant, "one-cycle": optimizers.OneCycle},

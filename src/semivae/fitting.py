@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semivae.data.scaling import Scaling
+from semivae.discriminative import supervised
 from semivae.models.base import DeepGenerativeModel
 from semivae.models.specs import M1Spec
-from semivae.objectives import supervised
 from semivae.predictor import Predictor, TrainingSet, predictor_of
 from semivae.recipe import Recipe
 from semivae.stages import Place, Stage, first_stage, m1_stage, new_model, phases, steps_of

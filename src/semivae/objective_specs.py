@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from semivae.discriminative import information_maximization
 from semivae.label_draws import LabelRule
 from semivae.objectives import (
     Information,
@@ -186,6 +187,26 @@ class Survey3J(ObjectiveSpec):
             self.beta,
             self.gamma,
             labels,
+            self.information,
+            self.weighting(n_labeled, n_unlabeled),
+        )
+
+
+@dataclass(frozen=True)
+class InformationMaximization(ObjectiveSpec):
+    """Section 3.6 less its bounds: the classifier alone; alpha None: Kingma's rule 0.1 N / N_l."""
+
+    alpha: Weight | None = None
+    beta: Weight = 0.0
+    gamma: Weight = 1.0
+    information: Information = RunningMutualInformation
+    weighting: Weighting = balanced
+
+    def build(self, n_labeled: int, n_unlabeled: int, labels: LabelRule) -> Objective:
+        return information_maximization(
+            _alpha(self.alpha, n_labeled, n_unlabeled),
+            self.beta,
+            self.gamma,
             self.information,
             self.weighting(n_labeled, n_unlabeled),
         )

@@ -31,11 +31,6 @@ LabelDivergence = Callable[[float], Sum]
 Information = Callable[[], Term]
 
 
-def supervised() -> Objective:
-    """log q(y|x) on labeled rows alone: the baseline that every report shows."""
-    return Objective(labeled=1.0 * LabelLogLikelihood(), unlabeled=None)
-
-
 def m1() -> Objective:
     """E[log p(x|z)] - KL(q(z|x) || p(z)) of M1: the bound of one class, whose label costs
     nothing, on rows without labels."""
