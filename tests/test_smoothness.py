@@ -1,5 +1,7 @@
 """smoothness.py: LDS against its closed form in two classes, and what it may and may not see."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -35,7 +37,8 @@ from tractable import (
     streams_of,
 )
 
-RADIUS = 0.7
+RADIUS = 0.3
+LENGTH = RADIUS * math.sqrt(5)  # of r, for rows of five columns
 
 
 def value_of(model: LinearGaussianMixture, x: Tensor, radius: float = RADIUS) -> Tensor:
@@ -51,13 +54,13 @@ def test_it_keeps_the_laws_of_a_term(family: Family) -> None:
 
 
 def test_in_two_classes_it_is_the_divergence_along_the_weights() -> None:
-    """log-odds s = w x + b: the steepest r is radius w/|w| or its opposite, and the divergence is
-    that between the coins of log-odds s and s +- radius |w|."""
+    """log-odds s = w x + b: the steepest r is w/|w| or its opposite at the given length, and the
+    divergence is that between the coins of log-odds s and s +- length |w|."""
     model, x = LinearGaussianMixture(classes=2), some_x(9)
     w = (model.x_to_logits[:, 1] - model.x_to_logits[:, 0]).detach()
     guess = noise_of(unlabeled=9).normal("smoothness", 5)
     s = x @ w + (model.logits[1] - model.logits[0]).detach()
-    moved = s + RADIUS * w.norm() * (guess.to(F64) @ w).sign()
+    moved = s + LENGTH * w.norm() * (guess.to(F64) @ w).sign()
     q, p = (torch.stack([-odds, odds], 1).div(2).log_softmax(1) for odds in (s, moved))
     torch.testing.assert_close(value_of(model, x), kl(q, p))
 
@@ -66,7 +69,7 @@ def test_no_class_is_nearer_than_it_says() -> None:
     """In four classes it exceeds what a random direction of the same length finds, by far."""
     model, x = LinearGaussianMixture(classes=4), some_x(200)
     random = torch.randn(50, *x.shape, generator=torch.Generator().manual_seed(3), dtype=F64)
-    random = RADIUS * random / random.norm(dim=2, keepdim=True)
+    random = LENGTH * random / random.norm(dim=2, keepdim=True)
     log_q = model.q_y(x).logits
     found = torch.stack([kl(log_q, model.q_y(x + r).logits) for r in random]).mean()
     assert value_of(model, x).mean() > 2 * found
@@ -78,7 +81,7 @@ def test_what_it_teaches_is_the_moved_rows_alone() -> None:
     (got,) = torch.autograd.grad(value_of(model, x).sum(), model.x_to_logits)
     w = (model.x_to_logits[:, 1] - model.x_to_logits[:, 0]).detach()
     guess = noise_of(unlabeled=9).normal("smoothness", 5).to(F64)
-    r = RADIUS * (guess @ w).sign()[:, None] * w / w.norm()
+    r = LENGTH * (guess @ w).sign()[:, None] * w / w.norm()
     cross_entropy = -(model.q_y(x).probs.detach() * model.q_y(x + r).logits).sum()
     (expected,) = torch.autograd.grad(cross_entropy, model.x_to_logits)
     torch.testing.assert_close(got, expected)
@@ -127,7 +130,7 @@ def test_a_direction_is_found_where_no_gradient_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_radius_is_a_length(radius: float) -> None:
+def test_a_radius_is_above_0(radius: float) -> None:
     with pytest.raises(ValueError, match="radius"):
         LocalSmoothness(radius)
 

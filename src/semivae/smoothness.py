@@ -6,6 +6,7 @@ al. 2018, Virtual Adversarial Training: A Regularization Method for Supervised a
 Learning.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -23,13 +24,14 @@ from semivae.sums import Objective, Term, TermValue
 
 @dataclass(frozen=True)
 class LocalSmoothness(Term):
-    """LDS(x) = D_KL(q(y|x) || q(y|x + r)) for the r of norm `radius` that changes q most (Miyato
+    """LDS(x) = D_KL(q(y|x) || q(y|x + r)) for the r of a given length that changes q most (Miyato
     et al. 2018, Eqs 5 and 6). Value: (B,), >= 0; q(y|x) is held constant.
 
-    r points where the divergence grows at a random step as long as r, their one power iteration:
-    a shorter step finds weaker directions. `radius` is Euclidean, over all that q reads of an
-    example: pixels from 0 to 1, columns in standard deviations. Everything a model draws in
-    `encode` is drawn as for x.
+    r points where the divergence grows after a random step as long as r: their one power
+    iteration, but that a shorter step finds weaker directions. `radius` is the root mean square
+    of r over pixels or columns, in the units of `training.corruption` (pixels from 0 to 1, columns
+    in standard deviations), so that it carries over between sizes; their epsilon, the Euclidean
+    length of r, is sqrt(D) times it. What a model draws in `encode` is drawn as for x.
     """
 
     name: ClassVar[str] = "local_smoothness"
@@ -37,8 +39,8 @@ class LocalSmoothness(Term):
     stream: str = UNLABELED
 
     def __post_init__(self) -> None:
-        if not 0 < self.radius < float("inf"):
-            raise ValueError(f"radius={self.radius:g}: give a length above 0")
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius={self.radius:g}: give a number above 0")
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         here = streams[self.stream].q_y.logits.detach()
@@ -48,11 +50,12 @@ class LocalSmoothness(Term):
         def moved(change: Float[Tensor, "B *X"]) -> Float[Tensor, "B"]:
             return kl(here, model.encode(x + change, noise).q_y.logits)
 
-        guess = self.radius * _unit(noise.normal("smoothness", *x.shape[1:]).to(x))
+        length = self.radius * math.sqrt(x[0].numel())
+        guess = length * _unit(noise.normal("smoothness", *x.shape[1:]).to(x))
         with torch.enable_grad():
             guess.requires_grad_()
             (uphill,) = torch.autograd.grad(moved(guess).sum(), guess)
-        return TermValue(moved(self.radius * _unit(uphill)), {})
+        return TermValue(moved(length * _unit(uphill)), {})
 
 
 def _unit(direction: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
@@ -72,7 +75,7 @@ class Smoothness:
     all."""
 
     weight: Weight = 0.0
-    radius: float = 2.0
+    radius: float = 0.07
 
     def added_to(self, objective: Objective) -> Objective:
         """objective - weight LDS; an `InputError` for one that reads no unlabeled row."""
