@@ -182,6 +182,15 @@ def test_a_row_says_the_noise_of_the_stage_that_reads_x() -> None:
         assert words.endswith("one-cycle; noise 0.3 on what q reads")
 
 
+def test_a_row_says_how_smooth_its_classifier_is() -> None:
+    words = symbols(to_plain(as_built(BY_NAME["m2-100-smooth"])))
+    assert "smoothness.weight = 10, smoothness.radius = 0.045" in words
+    assert "smoothness" not in symbols(to_plain(as_built(BY_NAME["m2-100"])))
+    old = to_plain(as_built(BY_NAME["m2-100"]))
+    del old["smoothness"]  # a file of before it
+    assert symbols(old) == symbols(to_plain(as_built(BY_NAME["m2-100"])))
+
+
 def test_a_mean_below_the_target_is_missed_by_the_difference() -> None:
     assert verdict(97.5, 97.5) == "reached"
     assert verdict(97.5, 96.25) == "missed by 1.25"

@@ -60,10 +60,19 @@ def load_result(path: Path) -> RunResult:
 
 
 def symbols_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The symbols of a recipe's objective, as far as it has them."""
+    """The symbols of a recipe's objective, as far as it has them, and of what is beside it."""
     objective = recipe["objective"]
     names = ("alpha", "beta", "gamma", "epsilon")
-    return {name: objective[name] for name in names if name in objective}
+    return {name: objective[name] for name in names if name in objective} | _smoothness(recipe)
+
+
+def _smoothness(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Weight and radius of the smoothness beside the objective, if there is any; files of before
+    do not know it."""
+    smoothness = recipe.get("smoothness", {"weight": 0.0})
+    if smoothness["weight"] == 0.0:
+        return {}
+    return {f"smoothness.{name}": value for name, value in smoothness.items()}
 
 
 def symbols_text(symbols: Mapping[str, Any]) -> str:
