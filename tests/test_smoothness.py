@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from contracts import check_term
+from semivae.config import set_value
 from semivae.errors import InputError
 from semivae.information import kl
 from semivae.labels import Enumerated
@@ -22,6 +23,8 @@ from semivae.models.specs import (
 )
 from semivae.noise import Noise
 from semivae.objective_specs import Equation8, LabeledELBO
+from semivae.recipe import DataFacts
+from semivae.recipes import named_recipe
 from semivae.schedules import Ramp
 from semivae.smoothness import LocalSmoothness, Smoothness
 from semivae.streams import UNLABELED, Rows, Streams
@@ -133,6 +136,16 @@ def test_a_direction_is_found_where_no_gradient_is_recorded() -> None:
 def test_a_radius_is_above_0(radius: float) -> None:
     with pytest.raises(ValueError, match="radius"):
         LocalSmoothness(radius)
+    recipe = named_recipe("auto").build(DataFacts((6,), 4, 6, 3))
+    with pytest.raises(InputError, match=r"smoothness\.radius="):
+        set_value(recipe, "smoothness.radius", f"{radius:g}")
+
+
+@pytest.mark.parametrize("weight", ["-1", "ramp(-1,5,0.5)", "ramp(5,-1,0.5)"])
+def test_roughness_is_not_asked_for(weight: str) -> None:
+    recipe = named_recipe("auto").build(DataFacts((6,), 4, 6, 3))
+    with pytest.raises(InputError, match=r"smoothness\.weight=.*give 0 or more"):
+        set_value(recipe, "smoothness.weight", weight)
 
 
 def test_it_counts_beside_any_objective_of_unlabeled_rows() -> None:

@@ -194,7 +194,10 @@ class Survey3J(ObjectiveSpec):
 
 @dataclass(frozen=True)
 class InformationMaximization(ObjectiveSpec):
-    """Section 3.6 less its bounds: the classifier alone; alpha None: Kingma's rule 0.1 N / N_l."""
+    """Section 3.6 less its bounds: the classifier alone; alpha None: Kingma's rule 0.1 N / N_l.
+
+    p(x|z, y) keeps its initial weights: samples and log p(x) mean nothing.
+    """
 
     alpha: Weight | None = None
     beta: Weight = 0.0

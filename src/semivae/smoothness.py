@@ -17,7 +17,7 @@ from torch import Tensor
 from semivae.errors import InputError
 from semivae.information import kl
 from semivae.models.densities import DensityModel
-from semivae.schedules import Weight
+from semivae.schedules import Weight, weight_at
 from semivae.streams import UNLABELED, StepState, Streams
 from semivae.sums import Objective, Term, TermValue
 
@@ -76,6 +76,11 @@ class Smoothness:
 
     weight: Weight = 0.0
     radius: float = 0.07
+
+    def __post_init__(self) -> None:
+        if min(weight_at(self.weight, 0.0), weight_at(self.weight, 1.0)) < 0:
+            raise ValueError(f"weight={self.weight} asks q(y|x) to change near x: give 0 or more")
+        LocalSmoothness(self.radius)  # which knows what a radius is
 
     def added_to(self, objective: Objective) -> Objective:
         """objective - weight LDS; an `InputError` for one that reads no unlabeled row."""
