@@ -28,7 +28,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.choice_plans import PLANS, SPLIT, SUPERVISED, Plan, Run, Settings, Side, Task
+from benchmarks.choice_plans import PLANS, SUPERVISED, Plan, Run, Settings, Side, Task
 from semivae import runs
 from semivae.evaluation import accuracy
 from semivae.fitting import Hooks, train_supervised
@@ -48,7 +48,7 @@ def trial(
         recipe=side.recipe,
         objective=side.objective,
         settings=settings,
-        seed=SPLIT,
+        seed=task.split,
         epochs=plan.epochs,
         baseline=False,
     )
@@ -79,7 +79,7 @@ def choose(plan: Plan, side: Side, log: Path, data_dir: Path | None) -> Settings
         record = json.loads(line)
         asked = record["request"]
         if (asked["recipe"], asked["objective"], asked["epochs"]) == (*side[:2], plan.epochs):
-            task = Task(asked["data"], asked["labels"], asked["validation"])
+            task = Task(asked["data"], asked["labels"], asked["validation"], asked["seed"])
             done[task, tuple(record["settings"])] = record["validation_accuracy"]
     for settings, task in itertools.product(side.grid, side.tasks):
         if (task, settings) in done:
