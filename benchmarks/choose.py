@@ -4,9 +4,9 @@
 
 First M2 (Eq 8): alpha (and sigma); then Optimized-ELBO, with what was best for M2: beta and gamma,
 in as many trials, so that the baseline is tuned as hard. Every trial trains on labels of split 100
-and is scored on further training labels, 2,000 for MNIST and 5,000 for CIFAR-10; the test set is
-not read. One line per trial goes to benchmarks/results/choice/<plan>.jsonl, and a trial that is
-there is not run again.
+(or of the next ones, where its plan says so) and is scored on further training labels, 2,000 for
+MNIST and 5,000 for CIFAR-10; the test set is not read. One line per trial goes to
+benchmarks/results/choice/<plan>.jsonl, and a trial that is there is not run again.
 
 `mnist` and `cifar10` are the paper's rows with 1,000 labels; `auto` is our default recipe for many
 images, by the mean over MNIST with 1,000 and with 100 labels: M2 chooses the learning rate and the

@@ -78,16 +78,23 @@ SHARP, SOFT_FIRST, SOFT = alpha_beta_gamma(
 
 
 # With `smoothness.LocalSmoothness` beside the objective, which no publication of the family has.
-SMOOTH, SMOOTHER = "smooth", "smoothness.weight=10"
+SMOOTH, SMOOTHNESS_WEIGHT = "smooth", 10
 FAST: Settings = ("training.optimizer.peak=0.003",)
 SMOOTH_M2_REQUEST = replace(M2_REQUEST, settings=(*M2_REQUEST.settings, *DEEP, *FAST), epochs=40)
 # The same pressure on H(q(y|x)) without a bound, whose U(x) holds + H.
-ALONE: Settings = ("objective.alpha=50", "objective.beta=ramp(-16,-1,0.5)", "objective.gamma=10")
+WITHOUT_BOUND: Settings = (
+    "objective.alpha=50",
+    "objective.beta=ramp(-16,-1,0.5)",
+    "objective.gamma=10",
+)
 
 
 def smooth(*radii: float, of: Settings) -> tuple[Settings, ...]:
     """Smooth within these radii."""
-    return tuple((*of, SMOOTHER, f"smoothness.radius={radius:g}") for radius in radii)
+    return tuple(
+        (*of, f"smoothness.weight={SMOOTHNESS_WEIGHT}", f"smoothness.radius={radius:g}")
+        for radius in radii
+    )
 
 
 def corrupted(stage: str, *noise: float, of: Settings = ()) -> tuple[Settings, ...]:
@@ -166,7 +173,7 @@ ROWS = (
         "98.64 (virtual adversarial training)",
         replace(SMOOTH_M2_REQUEST, objective="information_maximization"),
         trial_epochs=12,
-        grid=smooth(0.045, 0.07, 0.1, of=ALONE),
+        grid=smooth(0.045, 0.07, 0.1, of=WITHOUT_BOUND),
     ),
     Row("sdgm-100-published", "SDGM", EQ_8, None, "about 99 in 1,000 epochs", SDGM_REQUEST),
     Row(

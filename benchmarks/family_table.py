@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.family_rows import ROWS, SMOOTH, Row
+from benchmarks.family_rows import ROWS, SMOOTH, SMOOTHNESS_WEIGHT, Row
 from benchmarks.family_trials import Trial, section
 from semivae.files import write_bytes, write_text
 from semivae.markdown import listed, table
@@ -64,9 +64,10 @@ def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
         "- augmentation: none. Noise on what q reads while it trains, where the symbols have it, "
         "turns or moves no image, but no publication of the family has it either, and a verdict "
         "may rest on it: the trials below say what it is worth\n"
-        f"- {SMOOTH}: less 10 times the divergence of q(y|x) from itself at the step near x that "
-        "changes it most (`smoothness.LocalSmoothness`), which no publication of the family has "
-        "either; beside it the classifier alone, under the same terms without a bound\n"
+        f"- {SMOOTH}: less {SMOOTHNESS_WEIGHT} times the divergence of q(y|x) from itself at the "
+        "step near x that changes it most (`smoothness.LocalSmoothness`), which no publication of "
+        "the family has either; beside it the classifier alone, under the same terms without a "
+        "bound\n"
         "- epochs: passes over the unlabeled rows, M1's before M2's; minutes hold both\n"
         "- supervised only: the same network, initial weights, labels and noise on x, without "
         "unlabeled rows; 1,500 steps, not tuned\n"
@@ -120,7 +121,8 @@ def symbols(recipe: Mapping[str, Any]) -> str:
     reads_x = recipe.get("refining") or training
     corruption = reads_x.get("corruption", 0.0)  # files of before do not know it
     noise = f"; noise {corruption:g} on what q reads" if corruption else ""
-    kinds = f"{recipe['network']['kind']}, {recipe['labels']['kind']} y"
+    alone = objective["kind"] == "information_maximization"  # which sums over no y
+    kinds = recipe["network"]["kind"] + ("" if alone else f", {recipe['labels']['kind']} y")
     return f"{weights}{streams}; {kinds}; Adam {rate:g} {cycle}{noise}"
 
 

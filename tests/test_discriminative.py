@@ -1,5 +1,8 @@
 """discriminative.py: what is left of section 3.6 without its bounds."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from semivae.discriminative import information_maximization, supervised
@@ -8,7 +11,9 @@ from semivae.labels import Enumerated
 from semivae.models.specs import Bernoulli, Conditional
 from semivae.objective_specs import InformationMaximization
 from semivae.objectives import equation_8, optimized_elbo
-from semivae.streams import LABELED, UNLABELED
+from semivae.recipe import DataFacts
+from semivae.recipes import named_recipe
+from semivae.stages import objective_for
 from semivae.sums import Objective
 from semivae.terms import MutualInformation
 from semivae.weighting import dataset
@@ -73,7 +78,20 @@ def test_nothing_but_the_classifier_learns() -> None:
         )
 
 
-def test_alpha_none_is_kingma_s_rule() -> None:
-    objective = InformationMaximization(beta=BETA).build(100, 900, Enumerated())
-    assert objective.streams == (LABELED, UNLABELED)
-    assert objective.labeled is not None and objective.labeled.parts[0].weight == 1.0
+def test_its_symbols_are_those_of_the_specification() -> None:
+    """alpha None is Kingma's rule, 0.1 N / N_l."""
+    spec = InformationMaximization(beta=BETA, gamma=GAMMA)
+    objective = spec.build(100, 9_900, Enumerated())
+    weights = {part.term.key: part.weight for total in objective.sums for part in total.parts}
+    assert weights == {
+        "labeled/label_log_likelihood": pytest.approx(10.0),
+        "unlabeled/mutual_information": GAMMA,
+        "unlabeled/classifier_entropy": -BETA,
+    }
+
+
+def test_a_run_of_it_warns_that_no_generator_learns() -> None:
+    facts = DataFacts((6,), 4, 9, 3)
+    recipe = replace(named_recipe("auto").build(facts), objective=InformationMaximization())
+    with pytest.warns(UserWarning, match="trains the classifier alone"):
+        objective_for(facts, recipe)

@@ -69,6 +69,7 @@ def test_the_targets_are_those_that_were_set() -> None:
                      ("SDGM", 100): 98.5}  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:this objective trains the classifier alone")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_is_of_perceptrons_with_the_sum_over_y_or_an_unbiased_estimate(row: Row) -> None:
     recipe = as_built(row)

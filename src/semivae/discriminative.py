@@ -20,7 +20,8 @@ def information_maximization(
     weights: StreamWeights = BALANCED,
 ) -> Objective:
     """alpha log q(y|x) on labels, gamma I(y; x) - beta H(q(y|x)) without: section 3.6 less its
-    bounds (Krause et al. 2010, Discriminative Clustering by Regularized Information Maximization).
+    bounds and its label's divergences (Krause et al. 2010, Discriminative Clustering by
+    Regularized Information Maximization).
 
     It tells what a bound is worth: nothing but the classifier learns. U(x) holds + H, so that the
     same pressure on H as in `optimized_elbo` needs beta less by 1.

@@ -194,9 +194,10 @@ class Survey3J(ObjectiveSpec):
 
 @dataclass(frozen=True)
 class InformationMaximization(ObjectiveSpec):
-    """Section 3.6 less its bounds: the classifier alone; alpha None: Kingma's rule 0.1 N / N_l.
+    """Section 3.6 less its bounds and its label's divergences: the classifier alone; alpha None:
+    Kingma's rule 0.1 N / N_l.
 
-    p(x|z, y) keeps its initial weights: samples and log p(x) mean nothing.
+    q(z|.) and p(x|z, y) keep their initial weights: samples, log p(x) and z mean nothing.
     """
 
     alpha: Weight | None = None

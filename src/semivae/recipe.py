@@ -54,6 +54,12 @@ class Recipe:
                 f"pretraining M2 reads codes: set {of_x}"
             )
 
+        if self.pretraining and not self.refining and self.smoothness.weight != 0.0:
+            raise ValueError(
+                f"smoothness.weight={self.smoothness.weight} is of q(y|x) near x, and after a "
+                "pretraining M2 reads codes: choose the recipe m1m2-refined or m1m2-joint"
+            )
+
     @property
     def model(self) -> ModelSpec:
         """The model's specification."""

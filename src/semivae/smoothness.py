@@ -27,10 +27,11 @@ class LocalSmoothness(Term):
     """LDS(x) = D_KL(q(y|x) || q(y|x + r)) for the r of a given length that changes q most (Miyato
     et al. 2018, Eqs 5 and 6). Value: (B,), >= 0; q(y|x) is held constant.
 
-    r points where the divergence grows after a random step as long as r: their one power
-    iteration, but that a shorter step finds weaker directions. `radius` is the root mean square
-    of r over pixels or columns, in the units of `training.corruption` (pixels from 0 to 1, columns
-    in standard deviations), so that it carries over between sizes; their epsilon, the Euclidean
+    0: q does not change near x; the smaller, the smoother. r is an estimate, so that the value is
+    one from below: it points where the divergence grows after a random step of r's own length,
+    one power iteration of theirs with that step for their xi. `radius` is the root mean square of
+    r over pixels or columns, in the units of `training.corruption` (pixels from 0 to 1, columns in
+    standard deviations), so that it carries over between sizes; their epsilon, the Euclidean
     length of r, is sqrt(D) times it. What a model draws in `encode` is drawn as for x.
     """
 
@@ -40,7 +41,7 @@ class LocalSmoothness(Term):
 
     def __post_init__(self) -> None:
         if not 0 < self.radius < math.inf:
-            raise ValueError(f"radius={self.radius:g}: give a number above 0")
+            raise ValueError(f"radius={self.radius:g}: give a finite number above 0")
 
     def __call__(self, model: DensityModel, streams: Streams, state: StepState) -> TermValue:
         here = streams[self.stream].q_y.logits.detach()
@@ -71,15 +72,18 @@ def _unit(direction: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
 
 @dataclass(frozen=True)
 class Smoothness:
-    """How much `LocalSmoothness` of unlabeled rows counts in an objective; weight 0: not at
-    all."""
+    """How much `LocalSmoothness` of unlabeled rows counts in an objective; weight 0: not at all.
+
+    The weight is one of the mean over these rows, whatever weight their sum has: under `balanced`
+    as much as of a bound, under `sums` N_u times less.
+    """
 
     weight: Weight = 0.0
     radius: float = 0.07
 
     def __post_init__(self) -> None:
-        if min(weight_at(self.weight, 0.0), weight_at(self.weight, 1.0)) < 0:
-            raise ValueError(f"weight={self.weight} asks q(y|x) to change near x: give 0 or more")
+        if not all(0 <= weight_at(self.weight, end) < math.inf for end in (0.0, 1.0)):
+            raise ValueError(f"weight={self.weight}: give 0 or more, below 0 q(y|x) is made rough")
         LocalSmoothness(self.radius)  # which knows what a radius is
 
     def added_to(self, objective: Objective) -> Objective:

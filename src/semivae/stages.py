@@ -20,7 +20,9 @@ from semivae.objectives import m1
 from semivae.predictor import TrainingSet, predictor_of
 from semivae.probing import Probe, probe_of
 from semivae.recipe import DataFacts, Recipe
+from semivae.smoothness import Smoothness
 from semivae.sums import Objective
+from semivae.terms import Reconstruction
 from semivae.training import Training
 
 
@@ -122,9 +124,10 @@ def main_stage(data: TrainingSet, recipe: Recipe, model: DeepGenerativeModel, se
 def codes_stage(
     data: TrainingSet, recipe: Recipe, model: M1M2, codes: Float[np.ndarray, "N 2 D"], seed: int
 ) -> Stage:
-    """The training of the M2 above on codes of the rows, which lie in memory."""
+    """The training of the M2 above on codes of the rows, which lie in memory; smoothness is of x,
+    and waits for a stage that reads it."""
     rows = replace(data, x=codes, scaling=pixels(1.0))
-    objective = objective_for(data.facts, recipe)
+    objective = objective_for(data.facts, replace(recipe, smoothness=Smoothness()))
     above, training, probe = model.on_codes(), recipe.training, recipe.probe
     return Stage(above, rows, objective, training, seed, probe, explains_x=False)
 
@@ -148,6 +151,13 @@ def objective_for(facts: DataFacts, recipe: Recipe) -> Objective:
         raise InputError("no row has a label: label at least one row of each class")
     objective = recipe.objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels)
     objective = recipe.smoothness.added_to(objective)
+    parts = [part for total in objective.sums for part in total.parts]
+    if not any(isinstance(part.term, Reconstruction) for part in parts):
+        warnings.warn(
+            "this objective trains the classifier alone: samples, log p(x) and what is said of z "
+            "are those of untrained networks",
+            stacklevel=2,
+        )
     if facts.n_unlabeled == 0 and objective.unlabeled is not None:
         warnings.warn(
             "every row has a label: nothing is learned from unlabeled rows", stacklevel=2
