@@ -9,7 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semivae import bounds, label_draws, labels, objectives, sums, terms, weighting
+    from semivae import (
+        bounds,
+        discriminative,
+        label_draws,
+        labels,
+        objectives,
+        smoothness,
+        sums,
+        terms,
+        weighting,
+    )
     from semivae.errors import InputError
     from semivae.estimators import SemiVAEClassifier
     from semivae.models.adgm import ADGM
@@ -32,9 +42,11 @@ __all__ = [
     "SemiVAEClassifier",
     "__version__",
     "bounds",
+    "discriminative",
     "label_draws",
     "labels",
     "objectives",
+    "smoothness",
     "sums",
     "terms",
     "weighting",
@@ -52,7 +64,17 @@ _HOME = {
     "SemiVAEClassifier": "semivae.estimators",
 }
 _MODULES = frozenset(
-    {"bounds", "label_draws", "labels", "objectives", "sums", "terms", "weighting"}
+    {
+        "bounds",
+        "discriminative",
+        "label_draws",
+        "labels",
+        "objectives",
+        "smoothness",
+        "sums",
+        "terms",
+        "weighting",
+    }
 )
 
 
