@@ -531,6 +531,7 @@ def test_labels_may_be_held_out_for_validation() -> None:
         prepare(Request("digits", labels=100, holdout=0.3, validation=10))
 
 
+@pytest.mark.filterwarnings("ignore:this objective trains the classifier alone")
 @pytest.mark.parametrize(
     ("objective", "labels"),
     [(name, "sampled") for name in CHOICES["objective"]]
