@@ -4,7 +4,7 @@ that choose the symbols."""
 from dataclasses import replace
 from typing import NamedTuple
 
-from benchmarks.choice_plans import SPLIT, Settings, alpha_beta_gamma
+from benchmarks.choice_plans import SPLIT, Settings, alpha_beta_gamma, smoothness
 from semivae.request import Request
 
 VALIDATION, SEEDS = 2000, 3
@@ -82,19 +82,13 @@ SMOOTH, SMOOTHNESS_WEIGHT = "smooth", 10
 FAST: Settings = ("training.optimizer.peak=0.003",)
 SMOOTH_M2_REQUEST = replace(M2_REQUEST, settings=(*M2_REQUEST.settings, *DEEP, *FAST), epochs=40)
 # The same pressure on H(q(y|x)) without a bound, whose U(x) holds + H.
-WITHOUT_BOUND: Settings = (
-    "objective.alpha=50",
-    "objective.beta=ramp(-16,-1,0.5)",
-    "objective.gamma=10",
-)
+(WITHOUT_BOUND,) = alpha_beta_gamma((50, "ramp(-16,-1,0.5)", 10))
 
 
 def smooth(*radii: float, of: Settings) -> tuple[Settings, ...]:
     """Smooth within these radii."""
-    return tuple(
-        (*of, f"smoothness.weight={SMOOTHNESS_WEIGHT}", f"smoothness.radius={radius:g}")
-        for radius in radii
-    )
+    pairs = [(SMOOTHNESS_WEIGHT, radius) for radius in radii]
+    return tuple((*of, *settings) for settings in smoothness(*pairs))
 
 
 def corrupted(stage: str, *noise: float, of: Settings = ()) -> tuple[Settings, ...]:

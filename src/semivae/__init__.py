@@ -63,19 +63,7 @@ _HOME = {
     "SDGM": "semivae.models.sdgm",
     "SemiVAEClassifier": "semivae.estimators",
 }
-_MODULES = frozenset(
-    {
-        "bounds",
-        "discriminative",
-        "label_draws",
-        "labels",
-        "objectives",
-        "smoothness",
-        "sums",
-        "terms",
-        "weighting",
-    }
-)
+_MODULES = frozenset(__all__) - _HOME.keys() - {"__version__"}
 
 
 def __getattr__(name: str) -> Any:

@@ -53,7 +53,6 @@ class Recipe:
                 f"training.corruption={self.training.corruption:g} is noise on x, and after a "
                 f"pretraining M2 reads codes: set {of_x}"
             )
-
         if self.pretraining and not self.refining and self.smoothness.weight != 0.0:
             raise ValueError(
                 f"smoothness.weight={self.smoothness.weight} is of q(y|x) near x, and after a "

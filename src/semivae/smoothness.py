@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from semivae.errors import InputError
 from semivae.information import kl
@@ -62,12 +63,9 @@ class LocalSmoothness(Term):
 def _unit(direction: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
     """Each example's direction at length 1; 0 stays 0."""
     flat = direction.flatten(1)
-    tiny = torch.finfo(flat.dtype).tiny
-    # Twice, as the squares of a small gradient would vanish.
-    flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(tiny)
-    length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
-    unit: Tensor = (flat / length.clamp_min(tiny)).view_as(direction)
-    return unit
+    # Its largest entry first at 1, as the squares of a small gradient would vanish.
+    largest = flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+    return functional.normalize(flat / largest, dim=1).view_as(direction)
 
 
 @dataclass(frozen=True)
