@@ -60,6 +60,9 @@ class ReorderedClasses:
         encoded = self.model.encode(x, noise)
         return encoded._replace(q_y=self._categorical(encoded.q_y))
 
+    def classify(self, x: Tensor, noise: Noise) -> torch.distributions.Categorical:
+        return self._categorical(self.model.classify(x, noise))
+
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         again = self.model.redraw(encoded, noise, number)
         return again if again is encoded else again._replace(q_y=self._categorical(again.q_y))
@@ -127,6 +130,7 @@ def _check_shapes(model: DensityModel, x: Tensor, noise: Noise, z_noise: Tensor)
     close(apart.x, encoded.x, "the target is x, whatever q reads")
     close(apart.h, shown.h, "q reads what it is shown")
     close(apart.q_y.logits, shown.q_y.logits, "q(y|x) reads what it is shown")
+    close(model.classify(x, noisy).logits, apart.q_y.logits, "classify gives the q_y of encode")
     draws = every_pair(encoded.q_y.logits)
     q_z = model.q_z(encoded.h, draws)
     rows = K * B if model.q_z_sees_y else B

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Categorical
 
 from contracts import check_term
 from semivae.config import from_plain, set_value, to_plain
@@ -17,7 +18,6 @@ from semivae.information import kl
 from semivae.labels import Enumerated
 from semivae.models import m1m2
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
-from semivae.models.densities import Encoded
 from semivae.models.specs import (
     Auxiliary,
     Bernoulli,
@@ -94,13 +94,13 @@ def test_q_reads_grey_pixels_at_the_given_distance(monkeypatch: pytest.MonkeyPat
     model, x = small_m2(Factorized(), Binarized(), event=(1, 3, 4)), some_images(7, (1, 3, 4))
     streams = Streams(model, {UNLABELED: Rows(x, None)}, noise_of(unlabeled=7), model.latent_size)
     read: list[Tensor] = []
-    encode = model.encode
+    classify = model.classify
 
-    def spied(x: Tensor, noise: Noise) -> Encoded:
+    def spied(x: Tensor, noise: Noise) -> Categorical:
         read.append(x.detach())
-        return encode(x, noise)
+        return classify(x, noise)
 
-    monkeypatch.setattr(model, "encode", spied)
+    monkeypatch.setattr(model, "classify", spied)
     LocalSmoothness(RADIUS)(model, streams, state_at())
     distances = torch.stack([(moved - x).flatten(1).norm(dim=1) for moved in read])
     expected = torch.full((2, 7), RADIUS * math.sqrt(12), dtype=F64)

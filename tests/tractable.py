@@ -81,6 +81,9 @@ class LinearGaussianMixture(nn.Module):
         h = noise.seen(x)
         return Encoded(x, h, self.q_y(h), None, torch.zeros(len(x), dtype=F64))
 
+    def classify(self, x: Tensor, noise: Noise) -> Categorical:
+        return self.encode(x, noise).q_y
+
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         return encoded
 

@@ -50,7 +50,7 @@ class LocalSmoothness(Term):
         noise = streams.noise.of(self.stream)
 
         def moved(change: Float[Tensor, "B *X"]) -> Float[Tensor, "B"]:
-            return kl(here, model.encode(x + change, noise).q_y.logits)
+            return kl(here, model.classify(x + change, noise).logits)
 
         length = self.radius * math.sqrt(x[0].numel())
         guess = length * _unit(noise.normal("smoothness", *x.shape[1:]).to(x))

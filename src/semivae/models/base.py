@@ -49,6 +49,10 @@ class DeepGenerativeModel(nn.Module, ABC):
         """One pass, with a draw of what the model samples once per example; q reads
         `noise.seen(x)`."""
 
+    def classify(self, x: Float[Tensor, "B *X"], noise: Noise) -> Categorical:
+        """`encode(x, noise).q_y` without the rest."""
+        return self.encode(x, noise).q_y
+
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """The same examples and target with draw `number` of what the model samples once per
         example; `encode` makes draw 0. Nothing to draw: the same."""

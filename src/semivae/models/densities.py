@@ -41,6 +41,9 @@ class DensityModel(Protocol):
         """One pass through the trunk, with whatever the model samples once per example; q reads
         `noise.seen(x)`."""
 
+    def classify(self, x: Float[Tensor, "B *X"], noise: Noise) -> Categorical:
+        """`encode(x, noise).q_y` without the rest."""
+
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """The same examples and target with draw `number` of what the model samples once per
         example; `encode` makes draw 0."""

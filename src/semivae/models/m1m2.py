@@ -143,6 +143,11 @@ class M1M2(DeepGenerativeModel):
         codes = self.m1.codes(noise.seen(x))
         return self._drawn(self.m1.target(x, noise), codes, noise, 0)
 
+    def classify(self, x: Float[Tensor, "B *X"], noise: Noise) -> Categorical:
+        """q(y|z1) at the draw of z1 that `encode` makes, nothing decoded."""
+        codes = self.m1.codes(noise.seen(x))
+        return self.q_y(self._joined(codes, self._z1(codes, noise, 0)))
+
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """Another draw of z1, and M2's trunk on it."""
         codes = encoded.h[:, : 2 * self.m1.latent_size].unflatten(1, (2, -1))
@@ -155,10 +160,16 @@ class M1M2(DeepGenerativeModel):
         noise: Noise,
         number: int,
     ) -> Encoded:
-        q_z1 = DiagonalGaussian(*codes.unbind(1))
-        z1 = q_z1.at(noise.normal(f"z1 {number}", self.m1.latent_size).to(codes))
+        z1 = self._z1(codes, noise, number)
         h = self._joined(codes, z1)
-        return Encoded(target, h, self.q_y(h), None, self.m1.log_ratio(target, z1, q_z1))
+        log_ratio = self.m1.log_ratio(target, z1, DiagonalGaussian(*codes.unbind(1)))
+        return Encoded(target, h, self.q_y(h), None, log_ratio)
+
+    def _z1(
+        self, codes: Float[Tensor, "B 2 D"], noise: Noise, number: int
+    ) -> Float[Tensor, "B D"]:
+        q_z1 = DiagonalGaussian(*codes.unbind(1))
+        return q_z1.at(noise.normal(f"z1 {number}", self.m1.latent_size).to(codes))
 
     def _joined(
         self, codes: Float[Tensor, "B 2 D"], z1: Float[Tensor, "B D"]
