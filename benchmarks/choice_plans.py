@@ -165,11 +165,8 @@ PLANS = {
             "equation_8",
             (MNIST, *FEW_LABELS_SPLITS),
             [
-                ("objective.alpha=10",),
-                *(
-                    ("objective.alpha=10", "training.epochs=6", *settings)
-                    for settings in smoothness((10, 0.045), (10, 0.07), (10, 0.1))
-                ),
+                ("objective.alpha=10", "training.epochs=6", *settings)
+                for settings in smoothness((10, 0.045), (10, 0.07), (10, 0.1))
             ],
         ),
         Side(
