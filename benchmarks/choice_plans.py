@@ -166,7 +166,7 @@ PLANS = {
             (MNIST, *FEW_LABELS_SPLITS),
             [
                 ("objective.alpha=10", "training.epochs=6", *settings)
-                for settings in smoothness((10, 0.045), (10, 0.07), (10, 0.1))
+                for settings in smoothness((10, 0.045), (10, 0.07))
             ],
         ),
         Side(

@@ -39,6 +39,8 @@ def test_our_default_recipe_is_the_best_of_its_trials(labels: int) -> None:
     m2, optimized = choose.both("auto", None)
     assert under(auto, optimized) == auto
     assert under(auto, m2) == auto, "M2 chose what both share"
+    m2, optimized = choose.both("auto-smooth", None)
+    assert under(auto, optimized) == under(auto, m2) == auto
     other = "training.optimizer.peak=0.005"
     assert under(auto, (other,)) != auto
 

@@ -25,6 +25,7 @@ from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.labels import Enumerated
 from semivae.request import Request, prepare
+from semivae.smoothness import Smoothness
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -161,11 +162,15 @@ def test_random_state_decides_everything_and_the_global_generators_nothing() -> 
 
 
 def test_what_is_given_overrides_the_recipe_and_none_keeps_it(fitted: SemiVAEClassifier) -> None:
-    clf = blobs_fit(alpha=3, beta=0.5, gamma=2, epsilon=0.01, epochs=np.int64(1))
+    clf = blobs_fit(
+        alpha=3, beta=0.5, gamma=2, epsilon=0.01, epochs=np.int64(1), smoothness=np.float32(4)
+    )
     given = clf.recipe_.objective
     assert (given.alpha, given.beta, given.gamma, given.epsilon) == (3.0, 0.5, 2.0, 0.01)
     assert clf.recipe_.training.epochs == 1
+    assert clf.recipe_.smoothness == Smoothness(weight=4.0)
     assert fitted.recipe_.objective != given
+    assert fitted.recipe_.smoothness == Smoothness(), "a table"
     assert fitted.recipe_.labels == Enumerated()
 
 
@@ -302,6 +307,7 @@ def test_clone_and_get_params(fitted: SemiVAEClassifier) -> None:
         "epochs": None,
         "random_state": 0,
         "channels_last": None,
+        "smoothness": None,
     }
     copied = clone(fitted)
     assert copied.get_params() == fitted.get_params()
@@ -424,6 +430,9 @@ def test_labels_that_cannot_be_used(y: Any, words: str) -> None:
         ({"alpha": "big"}, "alpha='big': give a finite number, or None for the recipe's"),
         ({"beta": float("nan")}, "beta=nan: give a finite number"),
         ({"gamma": float("inf")}, "gamma=inf: give a finite number"),
+        ({"smoothness": "some"}, "smoothness='some': give a finite number"),
+        ({"smoothness": -1}, "smoothness=-1: weight=-1.0: give 0 or more"),
+        ({"recipe": "m1m2", "smoothness": 1}, "choose the recipe m1m2-refined or m1m2-joint"),
         ({"recipe": "paper-m2", "beta": 1.0}, "beta is not a symbol of the objective of 'paper-"),
     ],
 )

@@ -23,6 +23,7 @@ from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
 from semivae.optimizers import Adam, Constant
 from semivae.recipe import DataFacts, Recipe
 from semivae.recipes import MANY_ROWS, RECIPES, named_recipe
+from semivae.smoothness import Smoothness
 
 MNIST = DataFacts((1, 28, 28), 1000, 59_000, 10)
 CIFAR10 = DataFacts((3, 32, 32), 1000, 49_000, 10)
@@ -146,6 +147,15 @@ def test_auto_learns_faster_from_many_images() -> None:
     assert peaks == {"images": 3e-3, "table": 1e-3}
     few = build("auto", MNIST._replace(n_unlabeled=MANY_ROWS))
     assert few.training.optimizer == Adam(1e-3)
+
+
+def test_auto_is_smooth_for_images_alone() -> None:
+    """benchmarks/results/choice/auto-smooth.jsonl; tables were no part of that choice."""
+    images = [build("auto", MNIST._replace(n_unlabeled=rows)) for rows in (100, MANY_ROWS + 1)]
+    assert [image.smoothness for image in images] == [Smoothness(10.0, 0.07)] * 2
+    assert build("auto", TABLE).smoothness == Smoothness()
+    others = {build(name, MNIST).smoothness for name in RECIPES if name != "auto"}
+    assert others == {Smoothness()}
 
 
 def test_auto_is_at_most_12_one_cycle_passes_over_many_rows() -> None:

@@ -44,6 +44,9 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     channels_last : bool or None
         Whether 4-D images are (N, H, W, C). None: told from the shape, an error where it cannot
         be.
+    smoothness : float or None
+        How much q(y|x) is kept from changing near each row, as a weight; 0: not at all. None: the
+        recipe's, which is 10 for "auto" on images.
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         epochs: int | None = None,
         random_state: int = 0,
         channels_last: bool | None = None,
+        smoothness: float | None = None,
     ) -> None:
         self.recipe = recipe
         self.alpha = alpha
@@ -84,6 +88,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         self.epochs = epochs
         self.random_state = random_state
         self.channels_last = channels_last
+        self.smoothness = smoothness
 
     def fit(self, X: Any, y: Any) -> "SemiVAEClassifier":
         """Learns from X (n_samples, n_features) or images and y (n_samples,), -1 where unlabeled.
@@ -182,6 +187,13 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         if unread:
             raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
         recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
+        if self.smoothness is not None:
+            weight = _number("smoothness", self.smoothness)
+            try:
+                smoothness = replace(recipe.smoothness, weight=weight)
+                recipe = replace(recipe, smoothness=smoothness)
+            except ValueError as error:
+                raise InputError(f"smoothness={weight:g}: {error}") from None
         if self.epochs is not None:
             epochs = whole_number("epochs", self.epochs, least=1)
             recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))

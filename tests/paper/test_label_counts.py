@@ -14,6 +14,7 @@ from semivae.paper.label_counts import (
     M1_SVM,
     M1M2,
     METHODS,
+    SMOOTH,
     SPREADING,
     Cell,
     Ended,
@@ -23,7 +24,7 @@ from semivae.paper.label_counts import (
 )
 from semivae.paper.label_counts_page import page, readings
 from semivae.paper.results import RunResult
-from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
+from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
 from semivae.request import Request
 
 
@@ -67,7 +68,7 @@ def test_every_method_at_every_count_with_the_seeds_asked_for(
             found = [(c.request.labels, c.request.seed) for c in of(plan, data, method)]
             assert sorted(found) == [(n, seed) for n in COUNTS[data] for seed in range(number)]
     assert COUNTS == {"mnist": (100, 600, 1000, 3000), "cifar10": (1000, 4000)}
-    assert len(plan) == len(set(plan)) == 7 * (4 * seeds[0] + 2 * seeds[1])
+    assert len(plan) == len(set(plan)) == 8 * (4 * seeds[0] + 2 * seeds[1])
     assert [cell.request.seed for cell in plan] == sorted(cell.request.seed for cell in plan)
 
 
@@ -93,9 +94,11 @@ def test_runs_that_share_an_m1_are_one_group() -> None:
 def test_at_1000_labels_the_runs_are_those_of_the_results_table() -> None:
     table = {(side.data, side.model): side.request for side in sides(quick=False)}
     for data in COUNTS:
-        for method in (M2, OPTIMIZED):
+        same = ((M2, M2 + NOT_SMOOTH), (OPTIMIZED, OPTIMIZED + NOT_SMOOTH),
+                (SMOOTH, OPTIMIZED + OUR_DEFAULTS))  # fmt: skip
+        for method, row in same:
             (cell,) = [c for c in of(planned(1, False), data, method) if c.request.labels == 1000]
-            assert cell.request == table[data, method + OUR_DEFAULTS]
+            assert cell.request == table[data, row]
 
 
 @pytest.mark.parametrize(("labels", "passes"), [(100, 3200), (600, 640), (1000, 400), (3000, 400)])
@@ -111,7 +114,7 @@ def test_quick_is_every_method_on_the_digits() -> None:
     assert {cell.request.seed for cell in planned(4, quick=True)} == {0, 1, 2, 3}
     assert {cell.request.data for cell in plan} == {"digits"}
     assert [cell.method for cell in plan if cell.request.labels == 50 and not cell.first] == [
-        SPREADING, SUPERVISED, M2, OPTIMIZED,
+        SPREADING, SUPERVISED, M2, OPTIMIZED, SMOOTH,
     ]  # fmt: skip
     assert {cell.method for cell in plan} == set(METHODS)
 

@@ -19,7 +19,7 @@ from semivae.paper.outcomes import (
     it_carries_over,
 )
 from semivae.paper.results import RunResult
-from semivae.paper.sides import M2, OPTIMIZED, OUR_DEFAULTS, SUPERVISED
+from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, SUPERVISED
 from semivae.paper.verdicts import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.plots.panels import Reading
 from semivae.request import Request
@@ -153,7 +153,7 @@ def test_c11_every_table_and_the_colour_images_under_symbols_of_digits() -> None
 
     def colour(gap: float, alone: float) -> dict[tuple[str, str], list[RunResult]]:
         network = {("cifar10", M2): runs(0.0, 0.0, alone=alone)}
-        return sides(1, gap, OUR_DEFAULTS) | network
+        return sides(1, gap, NOT_SMOOTH) | network
 
     found = it_carries_over(tables(2.0), colour(1, 0.3))
     assert found.verdict == HOLDS and "CIFAR-10, symbols chosen on MNIST" in found.words

@@ -55,12 +55,18 @@ def described(recipe: "Recipe") -> list[str]:
         ]
     return [
         f"{_call(plain['network'])}, {_call(plain['family'])} q, {_call(plain['likelihood'])}",
-        f"{_call(plain['objective'])}, y {_call(plain['labels'])}",
+        f"{_call(plain['objective'])}{_smooth(plain['smoothness'])}, y {_call(plain['labels'])}",
         *before,
         f"{_trained(training)}, "
         f"{training['labeled_rows']} + {training['unlabeled_rows']} rows a step",
         *after,
     ]
+
+
+def _smooth(plain: dict[str, Any]) -> str:
+    if plain["weight"] == 0.0:
+        return ""
+    return f" - {_value(plain['weight'])} local_smoothness(radius={_value(plain['radius'])})"
 
 
 def _trained(plain: dict[str, Any]) -> str:

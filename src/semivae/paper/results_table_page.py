@@ -29,8 +29,13 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         ),
         "shared by the two sides": (
             "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
-            "seeds; under our defaults M2 has a learning rate of its own on CIFAR-10, since it "
-            "collapses there at ours"
+            "seeds; under our defaults without smoothness M2 has a learning rate of its own on "
+            "CIFAR-10, since it collapses there at ours"
+        ),
+        "smoothness": (
+            "of our defaults: less the divergence of q(y|x) from itself at the step near x that "
+            "changes it most (smoothness.LocalSmoothness), which no row of the paper has; beside "
+            "it the classifier alone, as smooth and under the same terms without a bound"
         ),
         "augmentation": "none",
         "sum over y": (
