@@ -119,6 +119,16 @@ def test_a_note_can_be_made_of_any_weight(alpha: Any) -> None:
     assert "alpha = " in row_of(tabulate(runs).rows, M2).note
 
 
+def test_the_note_of_a_classifier_alone_is_of_no_bound() -> None:
+    runs = some_results()
+    recipe = runs["mnist", M2][0].recipe
+    objective = {"kind": "information_maximization", "alpha": 10.0, "beta": 9.0}
+    alone = dataclasses.replace(runs["mnist", M2][0], recipe=recipe | {"objective": objective})
+    runs["mnist", ALONE + OUR_DEFAULTS] = [alone]
+    note = row_of(tabulate(runs).rows, ALONE + OUR_DEFAULTS).note
+    assert note == "no bound; alpha = 10, beta = 9, sigma = 0.5"
+
+
 def test_the_table_is_a_pure_function_of_the_results() -> None:
     runs = some_results()
     assert str(tabulate(runs)) == str(tabulate(runs))
@@ -211,7 +221,11 @@ def test_the_gains_under_our_defaults_are_told_too() -> None:
         runs["mnist", model] = [
             result(accuracy, seed=seed) for seed, accuracy in enumerate(accuracies)
         ]
-    (words,) = tabulate(runs).verdicts.values()
+    table = tabulate(runs)
+    used = {row.model: row.n_labels_used_to_choose for row in table.rows}
+    assert used[OPTIMIZED + NOT_SMOOTH] == 3000
+    assert used[OPTIMIZED + OUR_DEFAULTS] == used[ALONE + OUR_DEFAULTS] == 7200
+    (words,) = table.verdicts.values()
     assert "there, but smaller than printed" not in words
     assert words.endswith(
         " Under our defaults without smoothness the gain is -0.10 points (standard error 0.10, 2 "

@@ -18,6 +18,7 @@ from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import execute
 from semivae.paper.sides import (
     LABELS_USED_TO_CHOOSE,
+    LABELS_USED_TO_SMOOTH,
     M2,
     OPTIMIZED,
     SUPERVISED,
@@ -198,7 +199,7 @@ METHODS: Mapping[str, Method] = {
     M1_SVM: Method(partial(_on_codes, rivals.SupportVectors())),
     M2: Method(_trained, LABELS_USED_TO_CHOOSE),
     OPTIMIZED: Method(_trained, LABELS_USED_TO_CHOOSE),
-    SMOOTH: Method(_trained, LABELS_USED_TO_CHOOSE),
+    SMOOTH: Method(_trained, LABELS_USED_TO_SMOOTH),
     M1M2: Method(_trained),
 }
 """In the order of the table."""

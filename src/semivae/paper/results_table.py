@@ -11,6 +11,7 @@ from semivae.paper.results import RunResult, load_results, symbols_of, symbols_t
 from semivae.paper.sides import (
     ALONE,
     LABELS_USED_TO_CHOOSE,
+    LABELS_USED_TO_SMOOTH,
     M2,
     NOT_SMOOTH,
     OPTIMIZED,
@@ -190,13 +191,15 @@ def _gains_under_our_defaults(here: Mapping[str, Sequence[RunResult]]) -> str:
 
 def _row(title: str, data: str, model: str, here: Mapping[str, Sequence[RunResult]]) -> ResultRow:
     runs = here[model]
+    smooth = model.endswith(OUR_DEFAULTS)
+    used = LABELS_USED_TO_SMOOTH if smooth else LABELS_USED_TO_CHOOSE
     return ResultRow(
         dataset=title,
         model=model,
         paper=PAPER.get((data, model)),
         accuracies=tuple(run.accuracy for run in runs),
         n_labeled=runs[0].summary["n_labeled"],
-        n_labels_used_to_choose=LABELS_USED_TO_CHOOSE[data],
+        n_labels_used_to_choose=used[data],
         epochs=runs[0].summary["epochs"],
         minutes_per_run=statistics.mean(run.summary["train_seconds"] for run in runs) / 60,
         note=_symbols(runs[0]),
@@ -233,5 +236,7 @@ def _symbols(run: RunResult) -> str:
     likelihood = run.recipe["likelihood"]
     sigma = {"sigma": likelihood["sigma"]} if "sigma" in likelihood else {}
     values = symbols_text(symbols_of(run.recipe) | sigma)
+    if run.recipe["objective"]["kind"] == "information_maximization":
+        return f"no bound; {values}"
     size = f"{run.parameters / 1e6:.2f} M parameters"
     return f"{likelihood['kind']}, {run.recipe['labels']['kind']} y; {values}; {size}"

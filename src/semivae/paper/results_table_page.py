@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from semivae.markdown import bullets, listed
 from semivae.paper.results import RunResult
-from semivae.paper.sides import LABELS, LABELS_USED_TO_CHOOSE, TITLES
+from semivae.paper.sides import LABELS, LABELS_USED_TO_CHOOSE, LABELS_USED_TO_SMOOTH, TITLES
 
 TITLE = "The paper's results table (5.3) beside ours"
 
@@ -24,8 +24,9 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         "labels used to choose": (
             ", ".join(f"{n:,} for {TITLES[data]}" for data, n in LABELS_USED_TO_CHOOSE.items())
             + ", of split 100, which no row uses (benchmarks/choose.py; log in "
-            'benchmarks/results/choice); "our defaults" were chosen on those of MNIST; on those '
-            "of CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
+            'benchmarks/results/choice); "our defaults" were chosen on those of MNIST, their '
+            f"smoothness on {LABELS_USED_TO_SMOOTH['mnist']:,} of splits 100 to 102; on those of "
+            "CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
         ),
         "shared by the two sides": (
             "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
