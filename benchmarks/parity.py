@@ -32,11 +32,12 @@ from semivae.predictor import TrainingSet
 from semivae.recipe import Recipe
 from semivae.recipes import named_recipe
 from semivae.runs import commit, test_report
+from semivae.smoothness import Smoothness
 
 RESULTS = Path(__file__).parent / "results"
 RUNS, SUMMARY = RESULTS / "pairs.jsonl", RESULTS / "parity.json"
 TRAINED = RESULTS / "parity"
-PEAK = 1e-3  # what `auto` had when these were trained
+PEAK, SMOOTHNESS = 1e-3, Smoothness()  # what `auto` had when these were trained
 LABELS, ROWS, TEST_ROWS, EPOCHS = 1_000, 11_200, 10_000, 6
 RULES = {"exact": Enumerated(), "pruned": Pruned()}
 SUPERVISED = "supervised only"
@@ -68,7 +69,7 @@ def run(arrays: Arrays, name: str, seed: int) -> dict[str, Any]:
     rows = TrainingSet(arrays.x, as_unlabeled(arrays.y, labeled), arrays.classes, arrays.scaling)
     auto = named_recipe("auto").build(rows.facts)
     training = replace(auto.training, epochs=EPOCHS, optimizer=Adam(PEAK))
-    recipe: Recipe = replace(auto, network=KingmaMLP(), training=training)
+    recipe: Recipe = replace(auto, network=KingmaMLP(), training=training, smoothness=SMOOTHNESS)
     if name == SUPERVISED:
         trained = train_supervised(rows, recipe, seed, Hooks())
     else:

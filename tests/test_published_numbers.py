@@ -106,6 +106,7 @@ def test_what_a_recipe_reached_is_in_the_result_files(
         for run in published.results
         if run.request["recipe"] == name
         and run.request["objective"] is None
+        and "smoothness.weight=0" not in run.asked.settings  # a row that is not the recipe's own
         and (run.request["data"], run.request["labels"]) == (row.data, row.labels)
     ]
     accuracies = [run.accuracy for run in runs]

@@ -150,7 +150,7 @@ def test_auto_learns_faster_from_many_images() -> None:
 
 
 def test_auto_is_smooth_for_images_alone() -> None:
-    """benchmarks/results/choice/auto-smooth.jsonl; tables were no part of that choice."""
+    """benchmarks/results/choice: auto-smooth.jsonl, few images in auto-tried.jsonl; no table."""
     images = [build("auto", MNIST._replace(n_unlabeled=rows)) for rows in (100, MANY_ROWS + 1)]
     assert [image.smoothness for image in images] == [Smoothness(10.0, 0.07)] * 2
     assert build("auto", TABLE).smoothness == Smoothness()

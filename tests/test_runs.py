@@ -24,6 +24,7 @@ from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
 from semivae.request import Request, prepare
 from semivae.rundir import read_metrics
+from semivae.smoothness import Smoothness
 from semivae.training import EpochLog, Snapshot
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -542,6 +543,17 @@ def test_every_objective_and_every_label_rule_takes_a_step(objective: str, label
     asked = Request("digits", labels=20, objective=objective, settings=settings)
     plain = to_plain(prepare(asked).recipe)
     assert (plain["objective"]["kind"], plain["labels"]["kind"]) == (objective, labels)
+
+
+def test_the_smoothness_of_a_recipe_goes_with_objectives_that_read_unlabeled_rows() -> None:
+    """And one that is asked for is not dropped."""
+    asked = Request("digits", labels=20, objective="equation_8")
+    assert prepare(asked).recipe.smoothness == prepare(Request("digits", 20)).recipe.smoothness
+    assert prepare(asked).recipe.smoothness.weight > 0
+    alone = replace(asked, objective="labeled_elbo")
+    assert prepare(alone).recipe.smoothness == Smoothness()
+    with pytest.raises(InputError, match=r"smoothness\.weight=3"):
+        prepare(replace(alone, settings=("smoothness.weight=3",)))
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_it_counts_beside_any_objective_of_unlabeled_rows() -> None:
 
 
 def test_it_asks_for_unlabeled_rows() -> None:
-    with pytest.raises(InputError, match=r"smoothness\.weight=5.*optimized_elbo"):
+    with pytest.raises(InputError, match=r"smoothness\.weight=5.*set it to 0.*optimized_elbo"):
         Smoothness(5.0).added_to(LabeledELBO().build(4, 6, Enumerated()))
 
 

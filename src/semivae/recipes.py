@@ -57,7 +57,7 @@ _CIFAR10 = (
 _CIFAR10_OPTIMIZED = (*_CIFAR10, "objective.beta=1", "objective.gamma=3")
 
 
-def passes(steps: int, rows: int, batch: int = 128) -> int:
+def nearest_epochs(steps: int, rows: int, batch: int = 128) -> int:
     """The number of epochs that come nearest to `steps` steps on `rows` rows, at least 1."""
     return max(1, round(steps / -(-rows // batch))) if rows else 1
 
@@ -65,7 +65,7 @@ def passes(steps: int, rows: int, batch: int = 128) -> int:
 def _baseline(facts: DataFacts) -> Training:
     """The supervised-only run: 1,500 steps of one-cycle Adam, not tuned."""
     batch = min(128, facts.n_labeled)
-    epochs = passes(1500, facts.n_labeled, batch)
+    epochs = nearest_epochs(1500, facts.n_labeled, batch)
     return Training(epochs, Adam(1e-3), OneCycle())
 
 
@@ -111,7 +111,7 @@ def kingma_m2(facts: DataFacts) -> Recipe:
 
 def m1_training(rows: int) -> Training:
     """About 14,000 steps of one-cycle Adam, at most 100 passes."""
-    return Training(min(100, passes(14_000, rows)), Adam(1e-3), OneCycle())
+    return Training(min(100, nearest_epochs(14_000, rows)), Adam(1e-3), OneCycle())
 
 
 def m1_likelihood(event: Shape, rows: int) -> LikelihoodSpec:
@@ -148,8 +148,8 @@ def m1m2_refined(facts: DataFacts) -> Recipe:
         m1m2(facts),
         labels=Pruned() if rows > MANY_ROWS else Enumerated(),
         objective=OptimizedELBO(alpha=50.0, beta=Ramp(-15.0, 0.0, 0.5), gamma=10.0),
-        training=Training(min(20, passes(2_000, rows)), Adam(1e-3), OneCycle()),
-        refining=Training(min(100, passes(9_400, rows)), Adam(1e-3), OneCycle()),
+        training=Training(min(20, nearest_epochs(2_000, rows)), Adam(1e-3), OneCycle()),
+        refining=Training(min(100, nearest_epochs(9_400, rows)), Adam(1e-3), OneCycle()),
     )
 
 
@@ -182,15 +182,15 @@ def auto(facts: DataFacts) -> Recipe:
 
     Few rows take the exact sum, many its cheaper unbiased estimate, and stronger sharpening and
     balance; many images three times the learning rate, at which Eq 8 collapses on CIFAR-10. This
-    was chosen on validation rows, for few of scikit-learn's digits
-    (benchmarks/results/choice/digits.jsonl), for many of MNIST (auto.jsonl and auto-smooth.jsonl
-    beside it). Smoothness is none of the paper's, and was not tried on tables.
+    was chosen on validation rows, for few of scikit-learn's digits (digits.jsonl and, for the
+    smoothness, auto-tried.jsonl in benchmarks/results/choice), for many of MNIST (auto.jsonl,
+    auto-smooth.jsonl). Smoothness is none of the paper's, and was not tried on tables.
     """
     rows = facts.n_unlabeled or facts.n_labeled
     many = rows > MANY_ROWS
     image = len(facts.event) == 3
     steps = 660 if not many else 2_800 if image else 4_600
-    epochs = min(200, passes(steps, rows))
+    epochs = min(200, nearest_epochs(steps, rows))
     return Recipe(
         network=PaperCNN() if image else MLP(),
         family=Factorized(),
@@ -207,7 +207,7 @@ def auto(facts: DataFacts) -> Recipe:
 
 RECIPES: Mapping[str, NamedRecipe] = {
     "auto": NamedRecipe(
-        "picks by the data; sums over y, one-cycle",
+        "picks by the data; sums over y, one-cycle, smooth for images",
         auto,
         (
             _table("mnist", 98.06, 0.05, minutes=6.4),

@@ -19,6 +19,7 @@ from semivae.objective_specs import Kingma2014, KingmaJ
 from semivae.predictor import TrainingSet
 from semivae.recipe import Recipe
 from semivae.recipes import named_recipe
+from semivae.smoothness import Smoothness
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
         family = Conditional() if kingma else recipe.family
         recipe = replace(recipe, objective=objective, family=family)
+        facts = training_set.facts
+        if objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels).unlabeled is None:
+            recipe = replace(recipe, smoothness=Smoothness())  # it reads no row to be smooth at
     for setting in request.settings:
         key, equals, value = setting.partition("=")
         if not equals:

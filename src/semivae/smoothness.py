@@ -91,7 +91,7 @@ class Smoothness:
         if objective.unlabeled is None:
             raise InputError(
                 f"smoothness.weight={self.weight} is of unlabeled rows, and this objective reads "
-                "none: choose another, such as optimized_elbo"
+                "none: set it to 0, or choose another, such as optimized_elbo"
             )
         less = self.weight * LocalSmoothness(self.radius)
         return replace(objective, unlabeled=objective.unlabeled - less)

@@ -75,6 +75,18 @@ def test_codes_are_drawn_anew_at_each_step_and_means_predict() -> None:
     torch.testing.assert_close(drawn, at_mean, atol=1e-3, rtol=1e-2)
 
 
+def test_to_classify_nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = small().double(), some_images(7)
+    noise = noise_of(unlabeled=7)
+    expected = model.encode(x, noise).q_y.logits
+
+    def decoded(*_: object) -> None:
+        pytest.fail("M1 was asked for log p(x|z1)")
+
+    monkeypatch.setattr(model.m1, "log_ratio", decoded)
+    torch.testing.assert_close(model.classify(x, noise).logits, expected)
+
+
 def test_dimensions_whose_mean_deviates_by_more_than_a_tenth_are_kept() -> None:
     model = linear_m1m2()
     means = torch.tensor([[0.0, 3.0], [0.19, 3.1]], dtype=F64)  # deviations .134 and .071

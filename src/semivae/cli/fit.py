@@ -162,7 +162,7 @@ def fit(
 
             def write_report(finished: runs.Finished) -> None:
                 alarms.extend(page.alarms(finished))
-                report = page.render(finished, folder, [*alarms, *warned])
+                report = page.render(finished, [*alarms, *warned])
                 write_text(folder / rundir.REPORT, report)
 
             with _hooks(prepared, snapshot.epoch if snapshot else 0) as (hooks, baseline_hooks):

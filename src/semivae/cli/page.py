@@ -4,13 +4,12 @@ import math
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
 from semivae import runs
 from semivae.assessment import QUICK, Assessment, assess, drawn_rows
-from semivae.cli.summary import passes
+from semivae.cli.summary import objective, passes
 from semivae.config import to_plain
 from semivae.data.classes import UNLABELED
 from semivae.measures import groups, taken
@@ -24,18 +23,17 @@ from semivae.runs import Finished
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier
 
 
-def render(finished: Finished, folder: Path, warnings: Sequence[str]) -> str:
+def render(finished: Finished, warnings: Sequence[str]) -> str:
     """The text of `report.html`."""
     prepared, trained = finished.prepared, finished.trained
     data, facts = prepared.training_set, prepared.training_set.facts
-    summary = finished.summary(folder)
     found = diagnose(finished)
     page = RunReport(
         title=f"{prepared.arrays.name} with {facts.n_labeled:,} labels",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=prepared.request.data,
         recipe=prepared.request.recipe,
-        objective=summary["objective"],
+        objective=objective(trained.recipe),
         seed=prepared.request.seed,
         command=command(prepared.request),
         commit=runs.commit(),

@@ -21,13 +21,19 @@ def rows_by_epoch(recipe: Recipe, facts: DataFacts) -> list[int]:
     return [every] * below + [own] * (sum(recipe.epochs) - below)
 
 
+def objective(recipe: Recipe) -> str:
+    """The objective by name, and whether it stands alone."""
+    smooth = ", smooth" if recipe.smoothness.weight != 0.0 else ""
+    return rundir.objective_name(recipe) + smooth
+
+
 def intention(prepared: Prepared, folder: Path) -> str:
     """What is about to be trained, in one line."""
     facts, request = prepared.training_set.facts, prepared.request
     return (
         f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
         f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
-        f"{rundir.objective_name(prepared.recipe)}, {passes(prepared.recipe)} epochs; "
+        f"{objective(prepared.recipe)}, {passes(prepared.recipe)} epochs; "
         f"into {folder}"
     )
 

@@ -50,7 +50,7 @@ class DeepGenerativeModel(nn.Module, ABC):
         `noise.seen(x)`."""
 
     def classify(self, x: Float[Tensor, "B *X"], noise: Noise) -> Categorical:
-        """`encode(x, noise).q_y` without the rest."""
+        """`encode(x, noise).q_y`; overridden where the rest of `encode` is much work."""
         return self.encode(x, noise).q_y
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:

@@ -42,7 +42,7 @@ class DensityModel(Protocol):
         `noise.seen(x)`."""
 
     def classify(self, x: Float[Tensor, "B *X"], noise: Noise) -> Categorical:
-        """`encode(x, noise).q_y` without the rest."""
+        """`encode(x, noise).q_y`, of which nothing else is asked."""
 
     def redraw(self, encoded: Encoded, noise: Noise, number: int) -> Encoded:
         """The same examples and target with draw `number` of what the model samples once per
