@@ -166,7 +166,7 @@ ROWS = (
         "88.03; 92.85 in 3,000 epochs",
         replace(SMOOTH_M2_REQUEST, objective="optimized_elbo"),
         trial_epochs=12,
-        grid=smooth(0.045, 0.07, 0.1, of=SOFT_FIRST),
+        grid=smooth(0.045, 0.07, of=SOFT_FIRST),
     ),
     Row(
         "q-100-smooth",
@@ -176,7 +176,7 @@ ROWS = (
         "98.64 (virtual adversarial training)",
         replace(SMOOTH_M2_REQUEST, objective="information_maximization"),
         trial_epochs=12,
-        grid=smooth(0.045, 0.07, 0.1, of=WITHOUT_BOUND),
+        grid=smooth(0.045, 0.07, of=WITHOUT_BOUND),
     ),
     Row(
         "m1m2-100-smooth",
