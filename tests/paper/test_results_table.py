@@ -225,7 +225,7 @@ def test_the_gains_under_our_defaults_are_told_too() -> None:
     table = tabulate(runs)
     used = {row.model: row.n_labels_used_to_choose for row in table.rows}
     assert used[OPTIMIZED + NOT_SMOOTH] == 3000
-    assert used[OPTIMIZED + OUR_DEFAULTS] == used[WITHOUT_BOUND + OUR_DEFAULTS] == 7200
+    assert used[OPTIMIZED + OUR_DEFAULTS] == used[WITHOUT_BOUND + OUR_DEFAULTS] == 15_600
     (words,) = table.verdicts.values()
     assert "there, but smaller than printed" not in words
     assert words.endswith(

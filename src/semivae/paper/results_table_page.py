@@ -26,7 +26,7 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             + ", of split 100, which no row uses (benchmarks/choose.py; log in "
             'benchmarks/results/choice); "our defaults" were chosen on those of MNIST, the '
             f"radius of their smoothness on {LABELS_USED_TO_SMOOTH['mnist']:,} of splits 100 to "
-            "102; on those of CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
+            "106; on those of CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
         ),
         "shared by the two sides": (
             "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
