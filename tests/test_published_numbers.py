@@ -245,3 +245,24 @@ def test_the_readme_says_what_m2_reaches_with_100_labels_and_noise_does_to_label
 
 def _is_noisy(settings: list[str]) -> bool:
     return any(".corruption=" in each for each in settings)
+
+
+def test_the_readme_prints_what_our_default_reaches_with_100_labels() -> None:
+    ended = label_counts.read(RESULTS.parent / label_counts.NAME / "runs")
+    cells = [
+        (one.cell.request.data, one.cell.request.labels, one.cell.method, one.result.accuracy)
+        for one in ended
+    ]
+    asked = ("mnist", 100, label_counts.SMOOTH)
+    worst, *rest = sorted(accuracy for *cell, accuracy in cells if tuple(cell) == asked)
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"{spread([worst, *rest]).text(2)} % of MNIST's test digits over seeds 0 to 4" in text
+    assert f"end between {rest[0]:.2f} and {rest[-1]:.2f} %, one at {worst:.2f} %" in text
+    assert len(rest) == 4
+
+
+def test_every_run_that_a_table_might_take_is_in_its_plan() -> None:
+    """A request that no plan asks for any more would be left out in silence."""
+    folder = RESULTS.parent / label_counts.NAME / "runs"
+    assert len(label_counts.read(folder)) == len(list(folder.glob("*.json")))
+    assert len(read(RESULTS).results) == len(list(RESULTS.glob("*.json")))
