@@ -1,6 +1,6 @@
 """What `benchmarks.choose` tries: the candidates of each side, as values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from semivae.fitting import Hooks, Trained, train
@@ -69,7 +69,7 @@ def alpha_epochs(*triples: tuple[float, int, float]) -> list[Settings]:
     ]
 
 
-def before_smoothness(epochs: int, *settings: Settings) -> list[Settings]:
+def before_smoothness(epochs: int, settings: Iterable[Settings]) -> list[Settings]:
     """Candidates of the time when our default recipe had no smoothness, and more passes."""
     return [("smoothness.weight=0", f"training.epochs={epochs}", *each) for each in settings]
 
@@ -147,7 +147,7 @@ PLANS = {
             (MNIST, FEW_LABELS),
             before_smoothness(
                 10,
-                *(
+                (
                     ("objective.alpha=10", *settings)
                     for settings in peak_corruption(
                         (0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)
@@ -194,7 +194,7 @@ PLANS = {
             (CIFAR10,),
             before_smoothness(
                 12,
-                *(
+                (
                     ("objective.alpha=10", *settings)
                     for settings in peak_corruption((0.001, 0), (0.003, 0), (0.003, 0.3))
                 ),
@@ -206,7 +206,7 @@ PLANS = {
             (CIFAR10,),
             before_smoothness(
                 12,
-                *(
+                (
                     (*settings, "objective.alpha=10", "objective.beta=10", "objective.gamma=10")
                     for settings in peak_corruption((0.003, 0), (0.003, 0.3))
                 ),
