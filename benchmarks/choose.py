@@ -13,7 +13,8 @@ images, by the mean over MNIST with 1,000 and with 100 labels: M2 chooses the le
 noise on what q reads, Optimized-ELBO its symbols under these. `auto-cifar10` is a look at CIFAR-10
 under both sides' learning rate and noise, from which M2 takes its learning rate there.
 `auto-smooth` is how smooth the classifier of our default recipe is, by the mean over MNIST with
-1,000 labels and with 100 on three splits.
+1,000 labels and with 100 on three splits; `auto-soft` is whether it learns softly at first, by the
+mean over these and 50 labels on three splits.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -109,7 +110,7 @@ def _with(shared: Settings, settings: Settings) -> Settings:
 def both(name: str, data_dir: Path | None) -> tuple[Settings, Settings]:
     """The best settings of either side of a plan, M2's first, which the other side shares."""
     plan, log = PLANS[name], RESULTS / f"{name}.jsonl"
-    shared = choose(plan, plan.m2, log, data_dir)
+    shared = choose(plan, plan.m2, log, data_dir) if plan.m2 else ()
     grid = [_with(shared, settings) for settings in plan.optimized.grid]
     return shared, choose(plan, plan.optimized._replace(grid=grid), log, data_dir)
 
@@ -117,7 +118,7 @@ def both(name: str, data_dir: Path | None) -> tuple[Settings, Settings]:
 def supervised(name: str, grid: list[Settings], data_dir: Path | None) -> Settings:
     """The best of the grid for the supervised-only network of a plan."""
     plan = PLANS[name]
-    only = plan.m2._replace(grid=grid, run=train_supervised)
+    only = (plan.m2 or plan.optimized)._replace(grid=grid, run=train_supervised)
     return choose(plan, only, RESULTS / f"{name}-supervised.jsonl", data_dir)
 
 

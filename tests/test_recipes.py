@@ -23,6 +23,7 @@ from semivae.objective_specs import Equation8, Kingma2014, OptimizedELBO
 from semivae.optimizers import Adam, Constant
 from semivae.recipe import DataFacts, Recipe
 from semivae.recipes import MANY_ROWS, RECIPES, named_recipe
+from semivae.schedules import Ramp
 from semivae.smoothness import Smoothness
 
 MNIST = DataFacts((1, 28, 28), 1000, 59_000, 10)
@@ -131,13 +132,16 @@ def test_auto_takes_the_papers_network_for_images_and_an_mlp_for_tables() -> Non
 
 
 def test_auto_sums_exactly_over_few_rows_and_by_the_pruned_estimate_over_many() -> None:
-    """The symbols of benchmarks/results/choice: digits.jsonl and auto.jsonl."""
+    """The symbols of benchmarks/results/choice: digits.jsonl, auto.jsonl, auto-soft.jsonl."""
     few, many = (
         build("auto", MNIST._replace(n_unlabeled=rows)) for rows in (MANY_ROWS, MANY_ROWS + 1)
     )
     assert (few.labels, many.labels) == (Enumerated(), Pruned())
     assert few.objective == OptimizedELBO(alpha=10.0, beta=1.0, gamma=1.0)
-    assert many.objective == OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
+    soft_first = Ramp(-300.0, 300.0, 0.5)
+    assert many.objective == OptimizedELBO(alpha=300.0, beta=soft_first, gamma=300.0)
+    table = build("auto", TABLE._replace(n_unlabeled=MANY_ROWS + 1))
+    assert table.objective == OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
 
 
 def test_auto_learns_faster_from_many_images() -> None:
@@ -150,9 +154,9 @@ def test_auto_learns_faster_from_many_images() -> None:
 
 
 def test_auto_is_smooth_for_images_alone() -> None:
-    """benchmarks/results/choice: auto-smooth.jsonl, few images in auto-tried.jsonl; no table."""
-    images = [build("auto", MNIST._replace(n_unlabeled=rows)) for rows in (100, MANY_ROWS + 1)]
-    assert [image.smoothness for image in images] == [Smoothness(10.0, 0.07)] * 2
+    """benchmarks/results/choice: auto-soft.jsonl, few images in auto-tried.jsonl; no table."""
+    few, many = (build("auto", MNIST._replace(n_unlabeled=n)) for n in (100, MANY_ROWS + 1))
+    assert (few.smoothness, many.smoothness) == (Smoothness(10.0, 0.07), Smoothness(300.0, 0.07))
     assert build("auto", TABLE).smoothness == Smoothness()
     others = {build(name, MNIST).smoothness for name in RECIPES if name != "auto"}
     assert others == {Smoothness()}

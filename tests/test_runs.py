@@ -22,9 +22,10 @@ from semivae.labels import Relaxed
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
+from semivae.recipes import MANY_ROWS
 from semivae.request import Request, prepare
 from semivae.rundir import read_metrics
-from semivae.smoothness import Smoothness
+from semivae.smoothness import USUAL, Smoothness
 from semivae.training import EpochLog, Snapshot
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -554,6 +555,20 @@ def test_the_smoothness_of_a_recipe_goes_with_objectives_that_read_unlabeled_row
     assert prepare(alone).recipe.smoothness == Smoothness()
     with pytest.raises(InputError, match=r"smoothness\.weight=3"):
         prepare(replace(alone, settings=("smoothness.weight=3",)))
+
+
+def test_the_smoothness_of_a_recipe_counts_as_usual_beside_another_objective(
+    tmp_path: Path,
+) -> None:
+    """Many images weigh it with the weights of their own objective, which are large."""
+    x = np.zeros((MANY_ROWS + 30, 1, 4, 4), np.uint8)
+    y = np.full(len(x), -1)
+    y[:20] = np.arange(20) % 2
+    np.savez(tmp_path / "many.npz", X=x, y=y)
+    asked = Request(str(tmp_path / "many.npz"))
+    own, other = (prepare(replace(asked, objective=name)).recipe for name in (None, "equation_8"))
+    assert own.smoothness.weight == own.objective.alpha > USUAL
+    assert other.smoothness == replace(own.smoothness, weight=USUAL)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         objective = choose("objective", request.objective)()
         kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
         family = Conditional() if kingma else recipe.family
-        recipe = replace(recipe, objective=objective, family=family)
+        smoothness = recipe.smoothness.beside_another()
+        recipe = replace(recipe, objective=objective, family=family, smoothness=smoothness)
         facts = training_set.facts
         if objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels).unlabeled is None:
             recipe = replace(recipe, smoothness=Smoothness())  # it reads no row to be smooth at

@@ -68,6 +68,10 @@ def _unit(direction: Float[Tensor, "B *X"]) -> Float[Tensor, "B *X"]:
     return functional.normalize(flat / largest, dim=1).view_as(direction)
 
 
+USUAL = 10.0
+"""The weight that did well in our trials beside bounds of weight 1 and an alpha of 10 to 50."""
+
+
 @dataclass(frozen=True)
 class Smoothness:
     """How much `LocalSmoothness` of unlabeled rows counts in an objective; weight 0: not at all.
@@ -83,6 +87,10 @@ class Smoothness:
         if not all(0 <= weight_at(self.weight, end) < math.inf for end in (0.0, 1.0)):
             raise ValueError(f"weight={self.weight}: give 0 or more, below 0 q(y|x) is made rough")
         LocalSmoothness(self.radius)  # which knows what a radius is
+
+    def beside_another(self) -> "Smoothness":
+        """What a recipe takes when its objective is exchanged, whose weights its own went with."""
+        return replace(self, weight=USUAL) if self.weight != 0.0 else self
 
     def added_to(self, objective: Objective) -> Objective:
         """objective - weight LDS; an `InputError` for one that reads no unlabeled row."""

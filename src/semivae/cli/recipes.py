@@ -110,4 +110,6 @@ def _call(plain: dict[str, object]) -> str:
 
 
 def _value(part: object) -> str:
+    if isinstance(part, dict) and "ramp" in part:
+        return "ramp({:g},{:g},{:g})".format(*part["ramp"])
     return f"{part:.4g}" if isinstance(part, float) else str(part).replace(" ", "")

@@ -25,6 +25,7 @@ from semivae.paper.sides import (
     TITLES,
     m2_of,
     not_smooth,
+    sharp,
 )
 from semivae.request import Request
 
@@ -120,7 +121,7 @@ def _without(data: str, counts: Sequence[int], seed: int, quick: bool) -> list[C
             Cell(SPREADING, asked),
             Cell(SUPERVISED, alone),
             Cell(M2, m2_of(plain)),
-            Cell(OPTIMIZED, plain),
+            Cell(OPTIMIZED, sharp(plain)),
             Cell(SMOOTH, asked),
         ]
     return cells

@@ -24,9 +24,10 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         "labels used to choose": (
             ", ".join(f"{n:,} for {TITLES[data]}" for data, n in LABELS_USED_TO_CHOOSE.items())
             + ", of split 100, which no row uses (benchmarks/choose.py; log in "
-            'benchmarks/results/choice); "our defaults" were chosen on those of MNIST, the '
-            f"radius of their smoothness on {LABELS_USED_TO_SMOOTH['mnist']:,} of splits 100 to "
-            "106; on those of CIFAR-10 the learning rate of M2 was chosen, and ours looked at"
+            'benchmarks/results/choice); "our defaults" were chosen on those of MNIST, their '
+            "smoothness and the weights beside it on "
+            f"{LABELS_USED_TO_SMOOTH['mnist']:,} of splits 100 to 106; on those of CIFAR-10 the "
+            "learning rate of M2 was chosen, and ours looked at"
         ),
         "shared by the two sides": (
             "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
@@ -35,8 +36,10 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         ),
         "smoothness": (
             "of our defaults: less the divergence of q(y|x) from itself at the step near x that "
-            "changes it most (smoothness.LocalSmoothness), which no row of the paper has; beside "
-            "it the classifier alone, as smooth, without bounds and the label's divergences"
+            "changes it most (smoothness.LocalSmoothness), which no row of the paper has; with it "
+            "the terms without a bound weigh more, and q(y|x) is soft until half of the training "
+            "is done; beside it the classifier alone, as smooth and as soft, without bounds and "
+            "the label's divergences"
         ),
         "augmentation": "none",
         "sum over y": (
