@@ -13,8 +13,8 @@ images, by the mean over MNIST with 1,000 and with 100 labels: M2 chooses the le
 noise on what q reads, Optimized-ELBO its symbols under these. `auto-cifar10` is a look at CIFAR-10
 under both sides' learning rate and noise, from which M2 takes its learning rate there.
 `auto-smooth` is how smooth the classifier of our default recipe is, by the mean over MNIST with
-1,000 labels and with 100 on three splits; `auto-soft` is whether it learns softly at first, by the
-mean over these and 50 labels on three splits.
+1,000 labels and with 100 on three splits; `auto-soft` is whether it is sharpened little by little,
+by the mean over these and 50 labels on three splits.
 
     python -m benchmarks.choose mnist --supervised [--data-dir DIR]
 
@@ -118,7 +118,8 @@ def both(name: str, data_dir: Path | None) -> tuple[Settings, Settings]:
 def supervised(name: str, grid: list[Settings], data_dir: Path | None) -> Settings:
     """The best of the grid for the supervised-only network of a plan."""
     plan = PLANS[name]
-    only = (plan.m2 or plan.optimized)._replace(grid=grid, run=train_supervised)
+    assert plan.m2 is not None  # only such plans have a supervised-only network of their own
+    only = plan.m2._replace(grid=grid, run=train_supervised)
     return choose(plan, only, RESULTS / f"{name}-supervised.jsonl", data_dir)
 
 

@@ -14,14 +14,18 @@ from benchmarks.family_rows import ROWS, SEEDS, VALIDATION, Row
 from benchmarks.family_table import Told, markdown, readings, symbols, verdict, write
 from benchmarks.family_trials import section, tried
 
-from semivae.config import to_plain
+from semivae.config import set_value, to_plain
 from semivae.data.datasets import load
 from semivae.data.published import Arrays
 from semivae.labels import Enumerated, Pruned
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import MLP, KingmaMLP
+from semivae.objective_specs import InformationMaximization
 from semivae.paper.results import RunResult
+from semivae.recipe import DataFacts
+from semivae.recipes import named_recipe
 from semivae.request import Request, prepare
+from semivae.schedules import weight_at
 
 BY_NAME = {row.name: row for row in ROWS}
 PUBLISHED, TARGET = BY_NAME["m1m2-100-kingma"], BY_NAME["m1m2-100"]
@@ -278,3 +282,20 @@ def test_what_was_tried_is_told_by_model_the_best_first(tmp_path: Path) -> None:
     assert "| by hand |" in text and "labels=pruned" not in text
     assert markdown(some(), found).endswith(text)
     assert "What was tried" not in markdown(some(), [])
+
+
+def test_a_light_bound_is_that_of_our_default_recipe_and_without_it_beta_is_1_less() -> None:
+    """U(x) holds + H."""
+    ours = named_recipe("auto").build(DataFacts((1, 28, 28), 100, 59_900, 10))
+    for name, less in (("sdgm-100-smooth", 0), ("q-100-smooth", 1)):
+        row = BY_NAME[name]
+        recipe = ours
+        if row.request.objective == "information_maximization":
+            recipe = replace(ours, objective=InformationMaximization())
+        for setting in row.grid[-1]:
+            recipe = set_value(recipe, *setting.split("=", 1))
+        assert recipe.smoothness == ours.smoothness
+        theirs, own = recipe.objective, ours.objective
+        assert (theirs.alpha, theirs.gamma) == (own.alpha, own.gamma)
+        for done in (0.0, 0.2, 1.0):
+            assert weight_at(theirs.beta, done) + less == weight_at(own.beta, done)

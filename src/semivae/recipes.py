@@ -180,8 +180,8 @@ def auto(facts: DataFacts) -> Recipe:
     """Images: the paper's CNN, Bernoulli, smooth; tables: an MLP, a learned sigma; y summed over.
 
     Few rows take the exact sum, many its cheaper unbiased estimate. Many images take three times
-    the learning rate, at which Eq 8 collapses on CIFAR-10, and are soft first, beside a bound that
-    counts little: sharp at once, two classes may stay exchanged. Chosen on validation rows
+    the learning rate, at which Eq 8 collapses on CIFAR-10, and sharpen little by little beside a
+    bound that counts little: sharp at once, two classes may stay exchanged. Chosen by validation
     (benchmarks/results/choice): few of the digits (digits, auto-tried), many of MNIST (auto,
     auto-smooth, auto-soft). Smoothness is none of the paper's, and was not tried on tables.
     """

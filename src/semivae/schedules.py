@@ -24,6 +24,10 @@ class Ramp:
         if not 0 < self.until <= 1:
             raise ValueError(f"until={self.until} is not a fraction of training in (0, 1]")
 
+    def __str__(self) -> str:
+        """As `--set` reads it."""
+        return f"ramp({self.start:g}, {self.end:g}, {self.until:g})"
+
     def __call__(self, fraction: float) -> float:
         return self.start + (self.end - self.start) * min(1.0, fraction / self.until)
 

@@ -188,7 +188,7 @@ def test_recipes_are_listed_with_what_they_are_made_of(cli: Cli) -> None:
         "As",
     ]
     assert "gaussian(sigma=0.5)" in ended.out
-    assert "beta=ramp(-300,300,0.5), " in ended.out
+    assert "beta=ramp(-300, 300, 0.5), " in ended.out
     assert ended.out.count(" - 300 local_smoothness(radius=0.07), y pruned") == 1
     listed = cli("recipes", "--json").json["recipes"]
     assert [recipe["name"] for recipe in listed] == list(RECIPES)

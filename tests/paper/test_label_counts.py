@@ -25,7 +25,7 @@ from semivae.paper.label_counts import (
 from semivae.paper.label_counts_page import page, readings
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
-from semivae.request import Request
+from semivae.request import Request, prepare
 
 
 def ended(cell: Cell, accuracy: float, minutes: float = 2.0) -> Ended:
@@ -117,6 +117,8 @@ def test_quick_is_every_method_on_the_digits() -> None:
         SPREADING, SUPERVISED, M2, OPTIMIZED, SMOOTH,
     ]  # fmt: skip
     assert {cell.method for cell in plan} == set(METHODS)
+    few = {cell.method: prepare(cell.request).recipe for cell in plan if cell.request.labels == 50}
+    assert few[OPTIMIZED].objective == few[SMOOTH].objective, "weights for many were given to few"
 
 
 # --- the table ---

@@ -110,6 +110,8 @@ def _call(plain: dict[str, object]) -> str:
 
 
 def _value(part: object) -> str:
+    from semivae.schedules import Ramp
+
     if isinstance(part, dict) and "ramp" in part:
-        return "ramp({:g},{:g},{:g})".format(*part["ramp"])
+        return str(Ramp(*part["ramp"]))
     return f"{part:.4g}" if isinstance(part, float) else str(part).replace(" ", "")

@@ -82,7 +82,7 @@ def symbols_text(symbols: Mapping[str, Any]) -> str:
 
 def _value_text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"ramp({', '.join(f'{part:g}' for part in value['ramp'])})"
+        return str(Ramp(*value["ramp"]))
     return "0.1 N / N_l" if value is None else f"{value:g}"
 
 
