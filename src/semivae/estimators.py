@@ -35,8 +35,9 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         Which recipe; "auto" picks by the data. `semivae recipes` lists them.
     alpha, beta, gamma, epsilon : float or None
         The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
-        information, and the label smoothing. None: the recipe's. For many images those of "auto"
-        are 300, and its smoothness too: they count by their ratios, so change them together.
+        information, and the label smoothing. None: the recipe's. Of "auto" the first three are
+        300 for many grey images, and its smoothness too: change them together, as only their
+        ratios count.
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
         M2 on the codes: M1's own, and those of both together, are the recipe's.
@@ -47,7 +48,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         be.
     smoothness : float or None
         How much q(y|x) is kept from changing near each row, as a weight; 0: not at all. None: the
-        recipe's, which for "auto" is 10 on few images and 300 on many.
+        recipe's, which for "auto" is 10 on images, and 300 on many grey ones.
 
     Attributes
     ----------

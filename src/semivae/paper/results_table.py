@@ -181,8 +181,7 @@ def _gains_under_our_defaults(here: Mapping[str, Sequence[RunResult]]) -> str:
         words += (
             f" Our defaults gain {_judged(over_supervised)} over the network without unlabeled "
             f"rows, and {_judged(over_bare)} over the classifier alone, as smooth and under the "
-            "same terms: what the bounds and the label's divergences, which count 1/300 beside "
-            "them, add to accuracy."
+            "same terms: what the bounds and the label's divergences add to accuracy."
         )
     return words
 

@@ -71,6 +71,17 @@ SHARP = ("objective.alpha=10", "objective.beta=10", "objective.gamma=10")
 TRAINING_ROWS: Mapping[str, int] = {"mnist": 60_000, "cifar10": 50_000}
 
 
+# Our defaults without a generative model: beta less by the 1 that U(x) holds of H(q(y|x)).
+SHARP_ALONE = ("objective.alpha=10", "objective.beta=9", "objective.gamma=10")
+LIGHT_ALONE = (
+    "objective.alpha=300",
+    "objective.beta=ramp(-301,299,0.5)",
+    "objective.gamma=300",
+    "smoothness.weight=300",
+)
+ALONE: Mapping[str, tuple[str, ...]] = {"mnist": LIGHT_ALONE, "cifar10": SHARP_ALONE}
+
+
 class Side(NamedTuple):
     """One row of the table before it is run: data set, name, and request but for the seed."""
 
@@ -127,10 +138,8 @@ def sharp(ours: Request) -> Request:
 
 
 def without_bound(ours: Request) -> Request:
-    """Our defaults for many images without a generative model: less the bounds and the label's
-    divergences, and beta less by the 1 that U(x) holds of H(q(y|x))."""
-    symbols = ("objective.alpha=300", "objective.beta=ramp(-301,299,0.5)", "objective.gamma=300")
-    settings = (*ours.settings, *symbols, "smoothness.weight=300")
+    """Our defaults for many images without the bounds and the label's divergences."""
+    settings = (*ours.settings, *ALONE[ours.data])
     return replace(ours, objective="information_maximization", settings=settings)
 
 
