@@ -240,7 +240,11 @@ def test_a_gaussian_can_be_chosen_and_its_sigma_set() -> None:
         ("training.epochs", "1.5", ["--set training.epochs=1.5", "not a value like"]),
         ("training.bfloat16", "yes", ["--set training.bfloat16=yes", "not a value like True"]),
         ("training.epochs.x", "1", ["'epochs' is a single value, it has no 'x'"]),
-        ("objective.beta", "big", ["--set objective.beta=big", "not a value like 10.0"]),
+        (
+            "objective.beta",
+            "big",
+            ["--set objective.beta=big", "not a value like ramp(-300, 300, 0.5)"],
+        ),
         ("objective.beta", "ramp(0,1)", ["--set objective.beta=ramp(0,1)", "not a value like"]),
         ("objective.beta", "ramp(0,1,2)", ["until=2.0 is not a fraction of training"]),
         ("objective.beta", "", ["--set objective.beta="]),

@@ -188,7 +188,7 @@ def _parse(key: str, text: str, old: Any, hint: Any) -> Any:
             raise ValueError("not finite")
         return number
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--set {key}={text}: not a value like {old!r} ({error})") from error
+        raise InputError(f"--set {key}={text}: not a value like {old} ({error})") from error
 
 
 _NESTED: Mapping[str, type] = {

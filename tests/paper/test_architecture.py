@@ -251,7 +251,7 @@ def test_the_symbols_are_those_of_the_recipes() -> None:
         expected = getattr(optimized.objective, name)
         assert float(column(symbols, "`paper-optimized`")[name]) == expected
     ramp = replace(optimized, objective=replace(optimized.objective, beta=Ramp(0.0, 3.0, 0.5)))
-    assert symbol(ramp, "beta") == "Ramp(start=0.0, end=3.0, until=0.5)"
+    assert symbol(ramp, "beta") == "ramp(0, 3, 0.5)"
     kingma = replace(optimized, objective=replace(optimized.objective, alpha=None))
     assert symbol(kingma, "alpha") == "0.1 N / N_l"
 
