@@ -118,7 +118,7 @@ def both(name: str, data_dir: Path | None) -> tuple[Settings, Settings]:
 def supervised(name: str, grid: list[Settings], data_dir: Path | None) -> Settings:
     """The best of the grid for the supervised-only network of a plan."""
     plan = PLANS[name]
-    assert plan.m2 is not None  # only such plans have a supervised-only network of their own
+    assert plan.m2 is not None, f"{name} has no M2 side, whose baseline is chosen"
     only = plan.m2._replace(grid=grid, run=train_supervised)
     return choose(plan, only, RESULTS / f"{name}-supervised.jsonl", data_dir)
 

@@ -20,11 +20,10 @@ from semivae.data.published import Arrays
 from semivae.labels import Enumerated, Pruned
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import MLP, KingmaMLP
-from semivae.objective_specs import InformationMaximization
 from semivae.paper.results import RunResult
 from semivae.recipe import DataFacts
 from semivae.recipes import named_recipe
-from semivae.request import Request, prepare
+from semivae.request import Request, prepare, under_objective
 from semivae.schedules import weight_at
 
 BY_NAME = {row.name: row for row in ROWS}
@@ -286,12 +285,11 @@ def test_what_was_tried_is_told_by_model_the_best_first(tmp_path: Path) -> None:
 
 def test_a_light_bound_is_that_of_our_default_recipe_and_without_it_beta_is_1_less() -> None:
     """U(x) holds + H."""
-    ours = named_recipe("auto").build(DataFacts((1, 28, 28), 100, 59_900, 10))
+    facts = DataFacts((1, 28, 28), 100, 59_900, 10)
+    ours = named_recipe("auto").build(facts)
     for name, less in (("sdgm-100-smooth", 0), ("q-100-smooth", 1)):
         row = BY_NAME[name]
-        recipe = ours
-        if row.request.objective == "information_maximization":
-            recipe = replace(ours, objective=InformationMaximization())
+        recipe = under_objective(ours, row.request.objective, facts)
         for setting in row.grid[-1]:
             recipe = set_value(recipe, *setting.split("=", 1))
         assert recipe.smoothness == ours.smoothness

@@ -17,7 +17,7 @@ from semivae.errors import InputError
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Kingma2014, KingmaJ
 from semivae.predictor import TrainingSet
-from semivae.recipe import Recipe
+from semivae.recipe import DataFacts, Recipe
 from semivae.recipes import named_recipe
 from semivae.smoothness import Smoothness
 
@@ -78,14 +78,7 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     training_set = TrainingSet(arrays.x, y, arrays.classes, arrays.scaling)
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
-        objective = choose("objective", request.objective)()
-        kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
-        family = Conditional() if kingma else recipe.family
-        smoothness = recipe.smoothness.beside_another()
-        recipe = replace(recipe, objective=objective, family=family, smoothness=smoothness)
-        facts = training_set.facts
-        if objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels).unlabeled is None:
-            recipe = replace(recipe, smoothness=Smoothness())  # it reads no row to be smooth at
+        recipe = under_objective(recipe, request.objective, training_set.facts)
     for setting in request.settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -97,6 +90,18 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
     check_recipe(training_set, recipe)
     return Prepared(request, arrays, split, training_set, recipe)
+
+
+def under_objective(recipe: Recipe, name: str, facts: DataFacts) -> Recipe:
+    """The recipe with another objective, of its default symbols, and what goes with that: the
+    q(z|x, y) of Kingma's, and the usual smoothness if there is any."""
+    objective = choose("objective", name)()
+    kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
+    family = Conditional() if kingma else recipe.family
+    smoothness = recipe.smoothness.beside_another()
+    if objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels).unlabeled is None:
+        smoothness = Smoothness()  # it reads no row to be smooth at
+    return replace(recipe, objective=objective, family=family, smoothness=smoothness)
 
 
 def _split(arrays: Arrays, request: Request) -> LabelSplit:

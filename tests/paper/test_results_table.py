@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semivae.config import choose, set_value, to_plain
+from semivae.config import set_value, to_plain
 from semivae.labels import Relaxed
 from semivae.models.specs import Gaussian
 from semivae.objective_specs import OptimizedELBO
@@ -33,7 +33,7 @@ from semivae.paper.sides import (
 from semivae.plots import ResultRow
 from semivae.recipe import DataFacts
 from semivae.recipes import named_recipe
-from semivae.request import Request
+from semivae.request import Request, under_objective
 from semivae.schedules import weight_at
 from semivae.smoothness import Smoothness
 
@@ -281,11 +281,10 @@ def test_the_papers_numbers() -> None:
 def recipe_of(side: Side) -> Any:
     """The side's recipe as `prepare` builds it, without reading data."""
     event = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}[side.data]
-    recipe = named_recipe(side.request.recipe).build(FACTS._replace(event=event))
+    facts = FACTS._replace(event=event)
+    recipe = named_recipe(side.request.recipe).build(facts)
     if side.request.objective is not None:
-        objective = choose("objective", side.request.objective)()
-        smoothness = recipe.smoothness.beside_another()
-        recipe = dataclasses.replace(recipe, objective=objective, smoothness=smoothness)
+        recipe = under_objective(recipe, side.request.objective, facts)
     for setting in side.request.settings:
         recipe = set_value(recipe, *setting.split("=", 1))
     epochs = side.request.epochs or recipe.training.epochs
