@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import validation
@@ -161,6 +161,38 @@ def test_random_state_decides_everything_and_the_global_generators_nothing() -> 
     assert not np.array_equal(runs_[0], runs_[2])
 
 
+def test_without_a_number_the_seed_is_drawn_and_kept(tmp_path: Path) -> None:
+    drawn = [blobs_fit(epochs=1, random_state=np.random.RandomState(7)) for _ in range(2)]
+    np.testing.assert_array_equal(*(clf.predict_proba(BLOBS) for clf in drawn))
+    again = blobs_fit(epochs=1, random_state=drawn[0].seed_)
+    np.testing.assert_array_equal(again.predict_proba(BLOBS), drawn[0].predict_proba(BLOBS))
+    np.random.seed(0)  # noqa: NPY002  (None is the global generator)
+    assert blobs_fit(epochs=1, random_state=None).seed_ != blobs_fit(random_state=None).seed_
+    drawn[0].save(tmp_path / "run")
+    assert SemiVAEClassifier.load(tmp_path / "run").random_state == drawn[0].seed_
+
+
+def test_rows_without_a_label_do_not_count_in_the_score(fitted: SemiVAEClassifier) -> None:
+    right = fitted.predict(BLOBS) == TRUTH
+    assert fitted.score(BLOBS, TRUTH) == right.mean()
+    assert fitted.score(BLOBS, Y) == right[Y >= 0].mean()
+    weights = np.arange(120)
+    weighted = fitted.score(BLOBS, Y, sample_weight=weights)
+    assert weighted == pytest.approx(np.average(right[Y >= 0], weights=weights[Y >= 0]))
+    named = [None if k < 0 else "abc"[k] for k in Y]
+    clf = SemiVAEClassifier(epochs=2).fit(BLOBS, named)
+    assert clf.score(BLOBS, named) == (clf.predict(BLOBS) == np.array(named))[Y >= 0].mean()
+    scores = cross_val_score(SemiVAEClassifier(epochs=15), BLOBS, Y, cv=3)
+    assert scores.min() > 0.5, "with the unlabeled rows as errors at most a tenth"
+    for y, words in (
+        (["a"] * 120, "y holds texts and the classes are"),
+        (TRUTH[:-1], "X has 120 rows and y has 119"),
+        (np.full(120, -1), "no labeled row"),
+    ):
+        with pytest.raises(InputError, match=words):
+            fitted.score(BLOBS, y)
+
+
 def test_what_is_given_overrides_the_recipe_and_none_keeps_it(fitted: SemiVAEClassifier) -> None:
     clf = blobs_fit(
         alpha=3, beta=0.5, gamma=2, epsilon=0.01, epochs=np.int64(1), smoothness=np.float32(4)
@@ -223,13 +255,29 @@ def test_channels_last_settles_what_the_shape_does_not() -> None:
 
 @pytest.mark.parametrize(
     ("x", "largest"),
-    [(IMAGES.astype(np.uint8), 255.0), (IMAGES / 16, 1.0), (IMAGES, 16.0), (IMAGES / 32, 1.0)],
-    ids=["uint8", "to 1", "to 16", "to 0.5"],
+    [
+        (IMAGES.astype(np.uint8), 16.0),
+        ((IMAGES * 12).astype(np.uint8), 255.0),
+        (IMAGES > 8, 1.0),
+        (IMAGES / 16, 1.0),
+        (IMAGES, 16.0),
+        (IMAGES / 32, 1.0),
+    ],
+    ids=["uint8 to 16", "uint8 to 192", "bool", "to 1", "to 16", "to 0.5"],
 )
 def test_pixels_are_mapped_to_0_to_1(x: np.ndarray, largest: float) -> None:
     clf = SemiVAEClassifier(epochs=1).fit(x, image_labels(60))
     assert float(clf.predictor_.scaling.scale) == largest
     assert float(clf.predictor_.scaling.shift) == 0.0
+
+
+def test_images_in_other_units_than_those_of_training_are_warned_of() -> None:
+    clf = SemiVAEClassifier(epochs=1).fit(IMAGES, image_labels(60))
+    for x in (IMAGES, IMAGES / 2, 0 * IMAGES):
+        clf.predict(x)  # no warning, which would be an error here
+    for x, largest in ((IMAGES / 16, "1"), (IMAGES * 16, "256")):
+        with pytest.warns(UserWarning, match=f"pixel of X is {largest}, and white was 16"):
+            clf.predict_proba(x)
 
 
 # --- save, load, pickle, copies ---
@@ -273,7 +321,7 @@ def test_a_run_of_the_command_line_can_be_loaded(tmp_path: Path) -> None:
     prepared = runs.start(prepare(request), tmp_path / "run")
     finished = runs.run(prepared, tmp_path / "run", Hooks(), Hooks())
     clf = SemiVAEClassifier.load(tmp_path / "run")
-    assert clf.classes_.tolist() == [str(k) for k in range(10)]
+    assert clf.classes_.tolist() == list(range(10))
     assert len(clf.history_) == 2
     x_test = prepared.arrays.x_test
     assert x_test is not None
@@ -425,7 +473,7 @@ def test_labels_that_cannot_be_used(y: Any, words: str) -> None:
         ({"epochs": 0}, "epochs=0: give a whole number from 1"),
         ({"epochs": 1.5}, "epochs=1.5: give a whole number from 1"),
         ({"epochs": "3"}, "epochs='3'"),
-        ({"random_state": None}, "random_state=None: give a whole number from 0"),
+        ({"random_state": "a"}, "random_state='a': give a whole number from 0"),
         ({"random_state": -1}, "random_state=-1"),
         ({"alpha": "big"}, "alpha='big': give a finite number, or None for the recipe's"),
         ({"beta": float("nan")}, "beta=nan: give a finite number"),

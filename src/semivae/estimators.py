@@ -14,10 +14,10 @@ from sklearn.base import ClassifierMixin
 from semivae import rundir
 from semivae.checks import check_recipe
 from semivae.config import to_plain
-from semivae.data.classes import UNLABELED, encode_labels
+from semivae.data.classes import UNLABELED, encode_labels, known_labels
 from semivae.data.scaling import scaling_of
 from semivae.errors import InputError
-from semivae.facade import PosteriorMean, whole_number
+from semivae.facade import PosteriorMean, drawn_seed, whole_number
 from semivae.files import make_folder, write_text
 from semivae.fitting import Hooks, train
 from semivae.predictor import TrainingSet
@@ -41,8 +41,9 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
         M2 on the codes: M1's own, and those of both together, are the recipe's.
-    random_state : int
-        Decides initial weights, order and noise; the same value gives the same model.
+    random_state : int, RandomState or None
+        Decides initial weights, order and noise; the same whole number gives the same model. Of
+        the others a number is drawn, kept as `seed_`.
     channels_last : bool or None
         Whether 4-D images are (N, H, W, C). None: told from the shape, an error where it cannot
         be.
@@ -55,6 +56,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     classes_ : the class labels, in the order of the columns of `predict_proba`
     transduction_ : a label for each training row, the given one where there is one (not saved)
     history_ : one dict per epoch, every term by name, in nats per example
+    seed_ : the whole number behind the initial weights, the order and the noise
     n_features_in_ : values per example
     feature_names_in_ : the names of the columns, if X had any
 
@@ -78,7 +80,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         gamma: float | None = None,
         epsilon: float | None = None,
         epochs: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         channels_last: bool | None = None,
         smoothness: float | None = None,
     ) -> None:
@@ -106,7 +108,8 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         data = TrainingSet(x, codes, names, scaling_of(x))
         recipe = self._recipe(data)
         check_recipe(data, recipe)
-        trained = train(data, recipe, self._seed(), Hooks())
+        self.seed_ = drawn_seed(self.random_state)
+        trained = train(data, recipe, self.seed_, Hooks())
         self.classes_ = classes
         self.predictor_ = trained.predictor
         self.recipe_ = recipe
@@ -125,8 +128,28 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         """q(y|x) (n_samples, n_classes), columns as in `classes_`."""
         return self._predictor().predict_proba(self._features(X))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy on the rows of X that have a label. Those without, marked as for `fit`, do not
+        count, so that a fold of cross-validation may have some."""
+        labels, known = known_labels(y)
+        predicted = self.predict(X)
+        if len(labels) != len(predicted):
+            raise InputError(
+                f"X has {len(predicted)} rows and y has {len(labels)}: give one label per row"
+            )
+        texts = labels.dtype.kind == "U"
+        if texts != (predicted.dtype.kind == "U"):
+            raise InputError(
+                f"y holds {'texts' if texts else 'numbers'} and the classes are "
+                f"{self.classes_.tolist()}: give labels of that type"
+            )
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        right: np.ndarray = labels[known] == predicted[known]
+        return float(np.average(right, weights=weights))
+
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
-        """New rows in the units of X: of class `y`, of an array of classes, or of all in turn."""
+        """New rows in the units of X: of class `y`, of an array of classes, or of all in turn.
+        Images are (n_samples, C, H, W)."""
         predictor = self._predictor()
         count = whole_number("n_samples", n_samples, least=1)
         wanted = np.asarray(np.resize(self.classes_, count) if y is None else y)
@@ -143,15 +166,16 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         """Writes the model as a run directory, without pickle, into a new or empty folder."""
         path, predictor = Path(folder), self._predictor()
         make_folder(path)
+        parameters = self.get_params() | {"random_state": self.seed_}
         settings = {
-            "estimator": {name: _plain(value) for name, value in self.get_params().items()},
+            "estimator": {name: _plain(value) for name, value in parameters.items()},
             "classes": self.classes_.tolist(),
             "feature_names": getattr(self, "feature_names_in_", np.array([])).tolist(),
         }
         config = rundir.RunConfig(
             self.recipe,
             self.recipe_,
-            self._seed(),
+            self.seed_,
             predictor.classes,
             predictor.event,
             predictor.scaling.to_json(),
@@ -163,11 +187,13 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
 
     @classmethod
     def load(cls, folder: str | Path) -> "SemiVAEClassifier":
-        """A classifier from a run directory, written by `save` or by `semivae fit`."""
+        """A classifier from a run directory, written by `save` or by `semivae fit`, whose classes
+        are numbers if all their names are whole numbers, and else texts."""
         config, predictor = rundir.load(Path(folder))
         parameters = config.settings.get("estimator", {"recipe": config.recipe_name})
         estimator = cls(**parameters)
-        estimator.classes_ = np.array(config.settings.get("classes", config.classes))
+        estimator.classes_ = np.array(config.settings.get("classes", _labels(config.classes)))
+        estimator.seed_ = config.seed
         estimator.n_features_in_ = int(np.prod(config.event))
         estimator.predictor_ = predictor
         estimator.recipe_ = config.recipe
@@ -201,8 +227,11 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
             recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
         return recipe
 
-    def _seed(self) -> int:
-        return whole_number("random_state", self.random_state, least=0)
+
+def _labels(names: tuple[str, ...]) -> list[int] | list[str]:
+    """The labels behind the names of classes: a run of the command line knows only the names."""
+    numbers = [int(name) for name in names if name.lstrip("-").isdecimal()]
+    return numbers if [str(number) for number in numbers] == list(names) else list(names)
 
 
 def _number(name: str, value: Any) -> float:

@@ -1,13 +1,14 @@
 """What the scikit-learn facades share: arrays are checked at the door, and a fitted predictor
 answers."""
 
+import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from semivae.assessment import log_p_x
@@ -51,7 +52,10 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _features(self, X: Any) -> np.ndarray:
         """X checked, its columns compared with those noted."""
         check_is_fitted(self, "predictor_")
-        return self._checked(X, reset=False)
+        x, predictor = self._checked(X, reset=False), self._predictor()
+        if x.ndim > 2 and x.shape[1:] == predictor.event:
+            _warn_of_other_units(float(x.max()), float(predictor.scaling.scale))
+        return x
 
     def _checked(self, X: Any, *, reset: bool) -> np.ndarray:
         x = check_features(X, channels_last=self.channels_last)
@@ -66,6 +70,24 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # the model computes in float32
         return tags
+
+
+def _warn_of_other_units(largest: float, white: float) -> None:
+    """Images from 0 to 1 look black to a model of images from 0 to 255, and the other way
+    round."""
+    if largest > 2 * white or 0 < largest < white / 10:
+        warnings.warn(
+            f"the largest pixel of X is {largest:g}, and white was {white:g} in training: give "
+            "images in the same units",
+            stacklevel=4,
+        )
+
+
+def drawn_seed(random_state: Any) -> int:
+    """A whole number itself; of None, NumPy's own generator, or a `RandomState`, its next one."""
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    return whole_number("random_state", random_state, least=0)
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

@@ -8,7 +8,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from semivae import rundir
 from semivae.data.scaling import scaling_of
-from semivae.facade import PosteriorMean, whole_number
+from semivae.facade import PosteriorMean, drawn_seed, whole_number
 from semivae.fitting import Hooks, train_m1
 from semivae.models.deep_networks import M1MLP
 from semivae.models.specs import M1Spec
@@ -26,8 +26,8 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
         Units in each of the two hidden layers of encoder and decoder.
     epochs : int or None
         Passes over the rows; None: by their number.
-    random_state : int
-        Decides initial weights, order and noise; the same value gives the same model.
+    random_state : int, RandomState or None
+        Decides initial weights, order and noise; the same whole number gives the same model.
     channels_last : bool or None
         Whether 4-D images are (N, H, W, C). None: told from the shape, an error where it cannot
         be.
@@ -56,7 +56,7 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
         n_components: int = 50,
         hidden: int = 600,
         epochs: int | None = None,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
         channels_last: bool | None = None,
     ) -> None:
         self.n_components = n_components
@@ -68,7 +68,7 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
     def fit(self, X: Any, y: Any = None) -> "M1Transformer":
         """Learns from all rows of X (n_samples, n_features) or images; y is not read."""
         x = self._noted_features(X)
-        seed = whole_number("random_state", self.random_state, least=0)
+        seed = drawn_seed(self.random_state)
         latent = whole_number("n_components", self.n_components, least=1)
         hidden = whole_number("hidden", self.hidden, least=1)
         training = m1_training(len(x))

@@ -56,7 +56,7 @@ def test_an_unknown_name_lists_the_known_ones(name):
 
 
 def test_a_folder_is_no_data(tmp_path):
-    with pytest.raises(InputError, match="no data set and no file"):
+    with pytest.raises(InputError, match="is a folder: give one of digits"):
         load(str(tmp_path))
 
 
@@ -202,6 +202,36 @@ def test_npz_with_texts_as_labels(tmp_path):
     np.testing.assert_array_equal(data.y_test, [1])
 
 
+def test_npz_with_blank_texts_where_there_is_no_label(tmp_path):
+    y = np.array(["cat", "", "cat", "dog", " ", "cat"])
+    data = load(npz(tmp_path, X=IMAGES, y=y))
+    assert data.classes == ("cat", "dog")
+    np.testing.assert_array_equal(data.y, [0, -1, 0, 1, -1, 0])
+
+
+@pytest.mark.parametrize(
+    ("x", "white"),
+    [
+        (IMAGES / 255, 1.0),
+        (IMAGES > 99, 1.0),
+        (IMAGES // 16, 15.0),
+        (IMAGES.astype(np.float32), float(IMAGES.max())),
+    ],
+    ids=["float", "bool", "to 15", "float to 255"],
+)
+def test_npz_with_images_of_other_types(tmp_path, x, white):
+    data = load(npz(tmp_path, X=x, y=LABELS))
+    assert (data.x.shape, data.pixel_max) == ((6, 1, 8, 8), white)
+
+
+def test_npz_with_a_table(tmp_path):
+    x = RNG.normal(size=(6, 3))
+    data = load(npz(tmp_path, X=x, y=LABELS, X_test=x[:1], y_test=[1]))
+    np.testing.assert_array_equal(data.x, x)
+    assert data.pixel_max is None
+    np.testing.assert_allclose(data.scaling.shift, x.mean(0))
+
+
 def test_other_arrays_of_an_npz_are_not_read(tmp_path):
     data = load(npz(tmp_path, X=IMAGES, y=LABELS, notes=np.array([{"a": 1}], dtype=object)))
     assert len(data.x) == 6
@@ -215,9 +245,10 @@ def test_other_arrays_of_an_npz_are_not_read(tmp_path):
         ({}, r"lacks X and y \(it has nothing\)"),
         ({"X": IMAGES, "y": LABELS, "X_test": IMAGES}, "only one of X_test and y_test"),
         ({"X": IMAGES, "y": LABELS, "y_test": LABELS}, "only one of X_test and y_test"),
-        ({"X": IMAGES, "y": LABELS[:4]}, "6 images with 4 labels"),
-        ({"X": IMAGES / 255, "y": LABELS}, "X is float64 of shape .* give uint8 images"),
-        ({"X": IMAGES[:, 0], "y": LABELS}, r"X is uint8 of shape \(6, 8\): give uint8 images"),
+        ({"X": IMAGES, "y": LABELS[:4]}, "6 rows with 4 labels"),
+        ({"X": IMAGES - 300.0, "y": LABELS}, "images hold -[0-9]+: give pixels from 0 up"),
+        ({"X": IMAGES[0, 0], "y": LABELS}, r"in X, X has shape \(8,\)"),
+        ({"X": IMAGES.astype(str), "y": LABELS}, "in X, X has dtype <U[0-9]+: features must be"),
         (
             {"X": np.zeros((6, 8, 8, 5), np.uint8), "y": LABELS},
             "in X, X of shape .* channels_last",
@@ -229,7 +260,7 @@ def test_other_arrays_of_an_npz_are_not_read(tmp_path):
         ({"X": IMAGES, "y": LABELS.astype(object)}, "cannot be used .*Object arrays"),
         (
             {"X": IMAGES, "y": LABELS, "X_test": IMAGES[:, :4], "y_test": abs(LABELS)},
-            r"images of X are \(1, 8, 8\) and those of X_test \(1, 4, 8\)",
+            r"rows of X are \(1, 8, 8\) and those of X_test \(1, 4, 8\)",
         ),
         ({"X": IMAGES, "y": LABELS, "X_test": IMAGES, "y_test": LABELS}, "y_test is -1 in row 2"),
         ({"X": IMAGES, "y": LABELS, "X_test": IMAGES[:1], "y_test": [9]}, "y_test is 9 in row 0"),
@@ -240,7 +271,7 @@ def test_other_arrays_of_an_npz_are_not_read(tmp_path):
         ({"X": IMAGES, "y": LABELS, "X_test": IMAGES[:1], "y_test": 1}, "y_test has shape"),
         (
             {"X": IMAGES, "y": LABELS, "X_test": IMAGES[:1], "y_test": [1, 2]},
-            "1 images with 2 labels",
+            "1 rows with 2 labels",
         ),
     ],
 )

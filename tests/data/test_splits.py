@@ -10,6 +10,7 @@ from semivae.data.classes import encode_labels
 from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 
+NAType = type("NAType", (), {})  # as pandas calls the type of its missing value
 K = 7
 Y = np.random.default_rng(0).integers(-1, K, 1000)  # some rows have no label in the first place
 
@@ -229,6 +230,9 @@ def test_as_unlabeled_copies():
         (["dog", "cat", "dog"], [1, 0, 1], ["cat", "dog"]),
         (["dog", -1, "cat", None], [1, -1, 0, -1], ["cat", "dog"]),
         (("dog", -1, "cat"), [1, -1, 0], ["cat", "dog"]),
+        (["dog", "", "cat", " "], [1, -1, 0, -1], ["cat", "dog"]),
+        (np.array(["dog", "", "cat"]), [1, -1, 0], ["cat", "dog"]),
+        (np.array([3, NAType(), 1], object), [1, -1, 0], [1, 3]),
         (np.array(["dog", "cat"]), [1, 0], ["cat", "dog"]),
         (np.array(["dog", np.nan, "caterpillar"], object), [1, -1, 0], ["caterpillar", "dog"]),
         (np.array(["dog", -1.0, "nan"], object)[[0, 1, 0]], None, None),

@@ -13,15 +13,39 @@ UNLABELED = -1
 def encode_labels(y: object) -> tuple[Int64[np.ndarray, " N"], Shaped[np.ndarray, " K"]]:
     """The labels as codes from 0 to K-1, with -1 for none, and the K sorted classes behind them.
 
-    Unlabeled is -1 in numbers; -1, None or NaN beside texts or in an object array. Zero unlabeled
-    rows are fine. Labels of whole floats become integers.
+    Unlabeled is what `known_labels` says is unlabeled. Zero unlabeled rows are fine. Labels of
+    whole floats become integers.
 
-    Raises InputError if y is not one label per row, has no labeled row or fewer than two classes,
-    holds NaN or infinity among numbers, numbers that are not whole, text beside numbers, or values
-    that are neither, and if -1 looks like a class of the user's ({-1, 1}).
+    Raises InputError as `known_labels` does, if fewer than two classes are there, and if -1 looks
+    like a class of the user's ({-1, 1}).
 
     >>> encode_labels(["cat", None, "dog", -1])
     (array([ 0, -1,  1, -1]), array(['cat', 'dog'], dtype='<U3'))
+    """
+    array, known = known_labels(y)
+    classes, codes = np.unique(array[known], return_inverse=True)
+    if len(classes) < 2:
+        advice = (
+            "; -1 means unlabeled here, so if -1 is a class of yours, recode the two classes, "
+            "for example as 0 and 1"
+        )
+        raise InputError(
+            f"y has one class only, {classes[0]}: need at least two classes"
+            + (advice if classes.dtype.kind in "iu" and classes[0] == 1 else "")
+        )
+    encoded = np.full(len(array), UNLABELED, dtype=np.int64)
+    encoded[known] = codes
+    return encoded, classes
+
+
+def known_labels(y: object) -> tuple[Shaped[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """The labels, and which of them are labels; elsewhere the first array has no meaning.
+
+    Unlabeled is -1 in numbers, a blank text among texts, and -1, None, NaN, pandas.NA or a blank
+    beside texts or in an object array.
+
+    Raises InputError if y is not one label per row, has no labeled row, holds NaN or infinity
+    among numbers, numbers that are not whole, text beside numbers, or values that are neither.
     """
     # numpy would turn the -1 of a list of texts into one more text, so each value is kept.
     texts = isinstance(y, list | tuple) and any(isinstance(label, str) for label in y)
@@ -38,25 +62,13 @@ def encode_labels(y: object) -> tuple[Int64[np.ndarray, " N"], Shaped[np.ndarray
         array, known = _split_objects(array)
     elif array.dtype.kind == "U":
         _refuse_numbers_as_text(array)
-        known = np.ones(len(array), dtype=bool)
+        known = np.char.strip(array) != ""
     else:
         array = _whole_numbers(array)
         known = array != UNLABELED
     if not known.any():
         raise InputError("y has no labeled row: give at least one label of each class")
-    classes, codes = np.unique(array[known], return_inverse=True)
-    if len(classes) < 2:
-        advice = (
-            "; -1 means unlabeled here, so if -1 is a class of yours, recode the two classes, "
-            "for example as 0 and 1"
-        )
-        raise InputError(
-            f"y has one class only, {classes[0]}: need at least two classes"
-            + (advice if classes.dtype.kind in "iu" and classes[0] == 1 else "")
-        )
-    encoded = np.full(len(array), UNLABELED, dtype=np.int64)
-    encoded[known] = codes
-    return encoded, classes
+    return array, known
 
 
 def _split_objects(
@@ -83,8 +95,11 @@ def _split_objects(
 
 
 def _is_missing(label: object) -> bool:
-    if label is None:
+    # pandas.NA is equal to nothing, and pandas need not be there.
+    if label is None or type(label).__name__ == "NAType":
         return True
+    if isinstance(label, str):
+        return not label.strip()
     return isinstance(label, numbers.Real) and bool(label == UNLABELED or label != label)
 
 
@@ -94,7 +109,8 @@ def _refuse_numbers_as_text(y: Shaped[np.ndarray, " N"]) -> None:
         if (y == text).any():
             raise InputError(
                 f'y holds the text "{text}", which NumPy makes of a missing label among texts: '
-                "give y as a list or with dtype=object, and -1 or None for an unlabeled row"
+                "leave the text of an unlabeled row blank, or give y as a list or with "
+                "dtype=object, and -1 or None there"
             )
 
 

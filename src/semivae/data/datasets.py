@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, Shaped, UInt8
+from jaxtyping import Int64, Num, Shaped
 
 from semivae.data import carried
 from semivae.data.arrays import check_features
 from semivae.data.cifar import read_cifar10
 from semivae.data.classes import UNLABELED, encode_labels
 from semivae.data.published import Arrays
+from semivae.data.scaling import white
 from semivae.data.sources import (
     CIFAR10,
     FASHION_MNIST,
@@ -43,9 +44,10 @@ def load(name: str, data_dir: Path | None = None) -> Arrays:
     path = Path(name)
     if path.is_file():
         return load_npz(path)
+    there = f"{name!r} is a folder" if path.is_dir() else f"there is no data set and no file {name!r}"
     raise InputError(
-        f"there is no data set and no file {name!r}: give one of {', '.join(DATASETS)}, "
-        "or the path of an .npz file with the arrays X and y"
+        f"{there}: give one of {', '.join(DATASETS)}, or the path of an .npz file with the arrays "
+        "X (images or rows of a table) and y"
     )
 
 
@@ -67,17 +69,18 @@ def cifar10(data_dir: Path | None = None) -> Arrays:
 
 
 def load_npz(path: Path) -> Arrays:
-    """Images and labels from an `.npz` file; pickled objects in it are never loaded.
+    """Rows and labels from an `.npz` file; pickled objects in it are never loaded.
 
-    X: uint8 images, (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels. y: (N,), whole
-    numbers with -1 for no label, or texts. Optionally X_test and y_test, every row labeled with a
-    class that y has. Raises InputError, naming the file, for anything else.
+    X: images, (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, uint8 or from 0 up;
+    or the rows of a table, (N, D). y: (N,), whole numbers with -1 for no label, or texts that are
+    blank there. Optionally X_test and y_test, every row labeled with a class that y has. Raises
+    InputError, naming the file, for anything else.
     """
     arrays = _read_npz(path)
     if ("X_test" in arrays) != ("y_test" in arrays):
         raise InputError(f"{path} has only one of X_test and y_test: give both or neither")
 
-    x = _images(path, "X", arrays["X"])
+    x = _rows(path, "X", arrays["X"])
     try:
         y, classes = encode_labels(arrays["y"])
     except InputError as error:
@@ -85,16 +88,20 @@ def load_npz(path: Path) -> Arrays:
     _check_lengths(path, x, y)
     x_test = y_test = None
     if "X_test" in arrays:
-        x_test = _images(path, "X_test", arrays["X_test"])
+        x_test = _rows(path, "X_test", arrays["X_test"])
         y_test = _codes(path, arrays["y_test"], classes)
         _check_lengths(path, x_test, y_test)
         if x_test.shape[1:] != x.shape[1:]:
             raise InputError(
-                f"{path}: the images of X are {x.shape[1:]} and those of X_test "
+                f"{path}: the rows of X are {x.shape[1:]} and those of X_test "
                 f"{x_test.shape[1:]}: give both in one shape"
             )
     names = tuple(str(name) for name in classes)
-    return Arrays(x, y, x_test, y_test, names, pixel_max=255.0, name=path.name)
+    try:
+        pixel_max = None if x.ndim == 2 else white(x)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Arrays(x, y, x_test, y_test, names, pixel_max, name=path.name)
 
 
 def _from_idx(
@@ -154,14 +161,7 @@ def _read_npz(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _images(
-    path: Path, key: str, array: Shaped[np.ndarray, "..."]
-) -> UInt8[np.ndarray, "N C H W"]:
-    if array.dtype != np.uint8 or array.ndim not in (3, 4):
-        raise InputError(
-            f"{path}: {key} is {array.dtype} of shape {array.shape}: give uint8 images, "
-            "(N, H, W), (N, C, H, W) or (N, H, W, C), with pixels from 0 to 255"
-        )
+def _rows(path: Path, key: str, array: Shaped[np.ndarray, "..."]) -> Num[np.ndarray, "N *X"]:
     try:
         return np.ascontiguousarray(check_features(array))
     except InputError as error:
@@ -186,11 +186,9 @@ def _codes(
     return codes
 
 
-def _check_lengths(
-    path: Path, x: UInt8[np.ndarray, "N C H W"], y: Int64[np.ndarray, " M"]
-) -> None:
+def _check_lengths(path: Path, x: Num[np.ndarray, "N *X"], y: Int64[np.ndarray, " M"]) -> None:
     if len(x) != len(y):
-        raise InputError(f"{path} has {len(x)} images with {len(y)} labels: give as many of each")
+        raise InputError(f"{path} has {len(x)} rows with {len(y)} labels: give as many of each")
 
 
 _NPZ_KEYS = ("X", "y", "X_test", "y_test")

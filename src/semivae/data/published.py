@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Int64, Num
 
 from semivae.data.scaling import Scaling, pixels, standardize
 from semivae.errors import InputError
@@ -13,23 +13,21 @@ from semivae.errors import InputError
 class Arrays:
     """Rows and labels as they were published, in memory.
 
-    x, x_test: images, uint8 from 0 to `pixel_max`, or the rows of a table, for which `pixel_max`
-    is None. y, y_test: positions in `classes`, -1 for no label (never in y_test). Both test arrays
+    x, x_test: images from 0 to `pixel_max`, or the rows of a table, for which `pixel_max` is
+    None. y, y_test: positions in `classes`, -1 for no label (never in y_test). Both test arrays
     are None if there is no test set.
     """
 
-    x: UInt8[np.ndarray, "N C H W"] | Float64[np.ndarray, "N D"]
+    x: Num[np.ndarray, "N *X"]
     y: Int64[np.ndarray, " N"]
-    x_test: UInt8[np.ndarray, "M C H W"] | Float64[np.ndarray, "M D"] | None
+    x_test: Num[np.ndarray, "M *X"] | None
     y_test: Int64[np.ndarray, " M"] | None
     classes: tuple[str, ...]
     pixel_max: float | None
     name: str
 
     @property
-    def test(
-        self,
-    ) -> tuple[UInt8[np.ndarray, "M C H W"] | Float64[np.ndarray, "M D"], Int64[np.ndarray, " M"]]:
+    def test(self) -> tuple[Num[np.ndarray, "M *X"], Int64[np.ndarray, " M"]]:
         """x_test and y_test; raises InputError without them: see `has_test`."""
         if self.x_test is None or self.y_test is None:
             raise InputError(f"{self.name} has no test set: give data that have one")

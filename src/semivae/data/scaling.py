@@ -58,15 +58,16 @@ def standardize(x: np.ndarray) -> Scaling:
 
 
 def scaling_of(x: np.ndarray) -> Scaling:
-    """Pixels to [0, 1] by type or largest value; columns of a table to mean 0, deviation 1.
+    """Pixels to [0, 1]; columns of a table to mean 0, deviation 1. Raises `InputError` for
+    negative pixels."""
+    return standardize(x) if x.ndim == 2 else pixels(white(x))
 
-    Raises `InputError` for negative pixels.
-    """
-    if x.ndim == 2:
-        return standardize(x)
-    if x.dtype == np.uint8:
-        return pixels(255.0)
+
+def white(x: np.ndarray) -> float:
+    """What is white in images: 255 for uint8 that use more than half of that range, else their
+    largest value, at least 1. Raises `InputError` for negative pixels."""
     low, high = float(x.min()), float(x.max())
     if low < 0:
         raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
-    return pixels(max(high, 1.0))
+    # uint8 alone does not say that 255 is white: masks hold 0 and 1, scikit-learn's digits 0 to 16.
+    return 255.0 if x.dtype == np.uint8 and high > 127 else max(high, 1.0)
