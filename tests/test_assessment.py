@@ -16,6 +16,7 @@ from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import classification_report
 from semivae.fitting import Hooks, train
 from semivae.measures import MEANINGS, Measure, groups, values
+from semivae.models.specs import Bernoulli
 from semivae.predictor import Predictor
 from semivae.request import Request, prepare
 from test_stages import EVERY
@@ -107,7 +108,8 @@ def test_the_parts_add_up_and_are_of_the_classifier_that_predicts(
     x, y = rows
     found = assess(predictor, x, y, replace(EFFORT, surgery_rows=len(x)), 0)
     assert found.classification is not None
-    result = Evaluation(Path("run"), "digits", predictor.classes, found.classification, found)
+    classified, pixels = found.classification, Bernoulli()
+    result = Evaluation(Path("run"), "digits", predictor.classes, classified, found, pixels)
     printed = json.loads(json.dumps(plain(result), allow_nan=False))
     v, cuts = printed["diagnostics"], printed["surgery"]
     for whole, parts in (

@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "estimators",
                 "facade",
                 "fitting",
+                "measured",
                 "measures",
                 "paper",
                 "pictures",

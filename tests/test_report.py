@@ -31,6 +31,7 @@ RUN = RunReport(
     n_labeled=7,
     n_unlabeled=12_345,
     n_labels_used_to_choose=0,
+    n_labels_that_chose_the_recipe=0,
     classes=("cat", "dog"),
     labels_per_class=(4, 3),
     train_seconds=192.2,
@@ -179,11 +180,14 @@ def test_page_has_the_curves_of_a_probe_if_there_was_one():
 
 def test_page_says_what_was_used_to_choose_and_that_the_test_set_was_read_once():
     said = text(report.render_run_report(RUN))
-    assert "No label was used to choose hyperparameters, epochs or weights." in said
+    assert "No label was used to choose hyperparameters, epochs or weights in this run." in said
+    assert "The recipe" not in said
     assert "The test set was read once, at the end." in said
     said = text(report.render_run_report(replace(RUN, n_labels_used_to_choose=5)))
     assert "5 labels were used to choose" in said
     assert "labels used to choose 5" in said
+    said = text(report.render_run_report(replace(RUN, n_labels_that_chose_the_recipe=15_600)))
+    assert f"The recipe {RUN.recipe} was chosen on 15,600 training labels of this data." in said
 
 
 def test_page_without_a_test_set_says_so_and_claims_nothing():

@@ -19,6 +19,7 @@ from semivae.data.splits import LabelSplit
 from semivae.errors import InputError
 from semivae.fitting import Hooks
 from semivae.labels import Relaxed
+from semivae.measured import CHOSE_AUTO
 from semivae.models.m2 import M2
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Equation8
@@ -463,6 +464,7 @@ def test_the_summary_is_the_json_of_the_contract(tmp_path: Path) -> None:
         "n_labeled",
         "n_unlabeled",
         "n_labels_used_to_choose",
+        "n_labels_that_chose_the_recipe",
         "train_seconds",
         "examples_per_second",
         "probe_seconds",
@@ -475,6 +477,7 @@ def test_the_summary_is_the_json_of_the_contract(tmp_path: Path) -> None:
     assert json.loads(json.dumps(summary)) == summary
     assert (summary["n_labeled"], summary["n_unlabeled"]) == (20, 280)
     assert summary["recipe"] == "auto"
+    assert summary["n_labels_that_chose_the_recipe"] == CHOSE_AUTO["digits"]
     assert summary["objective"] == "optimized_elbo"
     assert 0.2 < summary["supervised_only_accuracy"] <= 1
     assert finished.test is not None

@@ -17,7 +17,7 @@ from semivae.models.base import DeepGenerativeModel
 from semivae.models.m1m2 import M1M2, FrozenCodes
 from semivae.recipe import Recipe
 from semivae.request import Request, prepare
-from semivae.stages import first_stage, main_stage, new_model
+from semivae.stages import first_stage, main_stage, new_model, phases
 from semivae.training import EpochLog, Snapshot
 from semivae.trials import within_minutes
 
@@ -227,6 +227,19 @@ def test_a_run_in_three_stages_resumes_bit_for_bit(
     runs.run(prepared, tmp_path / "run", Hooks(), Hooks(), model, snapshot)
     ours, theirs = (load_file(f / "model.safetensors") for f in (tmp_path / "run", refined[0]))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_each_stage_has_random_numbers_of_its_own() -> None:
+    """Each counts its steps from 0, so one seed would repeat rows and noise."""
+    prepared = prepare(THREE_STAGES)
+    data, recipe = prepared.training_set, prepared.recipe
+    model = new_model(data.facts, recipe, 0)
+    with torch.no_grad():
+        model.m1.posterior.mean.weight.mul_(20.0)  # so that some dimension counts as used
+    stages = [phase.build() for phase in phases(data, recipe, model, 0)]
+    assert len({stage.seed for stage in stages}) == 3
+    orders = [tuple(stage.batches.unlabeled_at(0)) for stage in stages[1:]]
+    assert orders[0] != orders[1]
 
 
 def test_refining_comes_after_a_pretraining() -> None:

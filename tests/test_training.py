@@ -2,10 +2,12 @@
 break, and leave no trace."""
 
 import copy
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -27,7 +29,7 @@ from semivae.optimizers import Adam, AdamW, LearningRate, OneCycle, Optimizer
 from semivae.streams import LABELED, StepState, Streams
 from semivae.sums import Loss, Objective, Term, TermValue
 from semivae.terms import LabelLogLikelihood
-from semivae.training import EpochLog, Snapshot, Training, fit
+from semivae.training import EpochLog, Snapshot, Training, fit, on_cpu
 
 OBJECTIVE = optimized_elbo(1.0, 0.3, 0.3, 0.05)  # remembers a running marginal
 STEPS = 4  # an epoch of 30 unlabeled rows in batches of at most 8
@@ -476,6 +478,34 @@ def test_means_are_of_all_that_was_added() -> None:
     for value in (1.0, 2.0, 6.0):
         means.add(Loss(torch.tensor(-value), {"a": torch.tensor(10 * value)}, {}), step=0)
     assert means.values() == (-3.0, {"a": 30.0})
+
+
+def test_the_precision_is_the_recipes_whatever_the_environment_says() -> None:
+    """accelerate reads a precision of its own from its configuration."""
+    code = (
+        "from test_training import OBJECTIVE, TRAINING, fit, some_batches, some_model\n"
+        "from accelerate.state import AcceleratorState\n"
+        "fit(some_model(), OBJECTIVE, some_batches(), TRAINING, 0, stop_after=1)\n"
+        "assert AcceleratorState().mixed_precision == 'no', AcceleratorState().mixed_precision"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+        env={**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("device", "stays"), [(None, True), ("mps", True), ("cuda", False)])
+def test_a_device_without_float64_is_not_used(
+    device: str | None, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = device and torch.device(device)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: found)
+    assert on_cpu() == stays
 
 
 def test_accelerate_is_imported_when_training_starts_and_not_before() -> None:

@@ -93,14 +93,16 @@ def log_evidence(
     log p(y) + log 1/S sum_s p(x|z_s, y) p(z_s) / q(z_s|.). Its logsumexp over k bounds log p(x),
     exactly in y and whatever the classifier; its softmax is the generative classifier. What the
     model draws once per example (a of ADGM, z1 of M1+M2) is drawn anew with each z. Samples are
-    taken one after another, so memory does not grow with S.
+    taken one after another, so memory does not grow with S, and added up in float64: in float32 a
+    weight beside S times its size is lost, and the bound would fall with S.
     """
-    total = torch.full_like(encoded.q_y.logits, -math.inf)
+    logits = encoded.q_y.logits
+    total = torch.full_like(logits, -math.inf, dtype=torch.float64)
     for s in range(samples):
         z_noise = noise.normal(f"evidence {s}", latent)
         drawn = model.redraw(encoded, noise, s)
-        total = torch.logaddexp(total, _log_weights(model, drawn, z_noise, _log_ratio))
-    return total - math.log(samples)
+        total = torch.logaddexp(total, _log_weights(model, drawn, z_noise, _log_ratio).double())
+    return (total - math.log(samples)).to(logits.dtype)
 
 
 def _log_weights(

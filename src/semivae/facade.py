@@ -27,14 +27,18 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._predictor().transform(self._features(X))
 
     def score_samples(self, X: Any) -> Float[np.ndarray, " N"]:
-        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed."""
+        """The lower bound on log p(x) of each row (n_samples,), in nats, with a fixed seed.
+
+        x is the row as the model sees it: pixels from 0 to 1, columns standardized as the rows of
+        `fit` were, so that values of two fits do not compare. That of "auto" for images is not
+        normalised (`likelihoods.GreyBernoulli`)."""
         return self._predictor().score_samples(self._features(X))
 
     def log_p_x(self, X: Any, n_samples: int = 500, seed: int = 0) -> Float[np.ndarray, " N"]:
-        """log p(x) of each row (N,) in nats, importance-weighted with so many draws of z
-        and exact in y: at least `score_samples` in the mean, nearer with more draws, and as much
-        slower. Noise is by seed and place among the rows: alone a row has another value, within
-        the error of that many draws."""
+        """log p(x) of each row (N,) in nats, x as in `score_samples`, importance-weighted with so
+        many draws of z and exact in y: at least `score_samples` in the mean, nearer with more
+        draws, and as much slower. Noise is by seed and place among the rows: alone a row has
+        another value, within the error of that many draws."""
         samples = whole_number("n_samples", n_samples, least=1)
         return log_p_x(self._predictor(), self._features(X), samples, seed)
 

@@ -35,8 +35,8 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay; Kingma's N(0, 1) prior on the weights is a decay of 1 /
-    N."""
+    """Adam with decoupled weight decay, of every parameter alike. It is no prior on the weights:
+    their gradient, as that of Kingma's N(0, 1), would be scaled with the rest of it."""
 
     peak: float = 1e-3
     decay: float = 1e-2

@@ -1,7 +1,7 @@
 """A recipe: all that configures a run except its data and seed, as one value; and one with a name,
 with what it reached."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,8 +100,13 @@ class Reached(NamedTuple):
 
 
 class NamedRecipe(NamedTuple):
-    """A recipe as users choose it; `reached` is empty where nothing was measured yet."""
+    """A recipe as users choose it; `reached` is empty where nothing was measured yet.
+
+    `chosen_on`: how many labels of which data sets chose what the recipe does. What it reaches
+    there says less than what it reaches elsewhere.
+    """
 
     summary: str
     build: Callable[[DataFacts], Recipe]
     reached: tuple[Reached, ...] = ()
+    chosen_on: Mapping[str, int] = {}

@@ -33,7 +33,8 @@ class RunReport:
     n_labeled: int
     n_unlabeled: int
     n_labels_used_to_choose: int
-    """Labels that chose anything: hyperparameters, epochs, weights. 0 is a promise."""
+    """Labels that chose anything in this run: hyperparameters, epochs, weights."""
+    n_labels_that_chose_the_recipe: int
     classes: Sequence[str]
     labels_per_class: Sequence[int]
     train_seconds: float
@@ -104,11 +105,14 @@ def headline(run: RunReport) -> str:
 
 def choosing(run: RunReport) -> str:
     """How many labels chose hyperparameters, epochs or weights; when the test set was read."""
-    n = run.n_labels_used_to_choose
+    n, before = run.n_labels_used_to_choose, run.n_labels_that_chose_the_recipe
     used = f"{n:,} label{'' if n == 1 else 's'}" if n else "No label"
     first = (
-        f"{used} {'were' if n > 1 else 'was'} used to choose hyperparameters, epochs or weights."
+        f"{used} {'were' if n > 1 else 'was'} used to choose hyperparameters, epochs or weights "
+        "in this run."
     )
+    if before:
+        first += f" The recipe {run.recipe} was chosen on {before:,} training labels of this data."
     return first + (" The test set was read once, at the end." if run.test is not None else "")
 
 

@@ -64,6 +64,11 @@ class Prepared:
     training_set: TrainingSet
     recipe: Recipe
 
+    @property
+    def n_labels_that_chose_the_recipe(self) -> int:
+        """How many labels of these data chose what the named recipe does, before any run."""
+        return named_recipe(self.request.recipe).chosen_on.get(self.request.data, 0)
+
 
 def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     """Reads the data, draws the labels, builds the recipe; raises every error a user can make."""

@@ -47,6 +47,7 @@ class Finished:
             "n_labeled": facts.n_labeled,
             "n_unlabeled": facts.n_unlabeled,
             "n_labels_used_to_choose": self.prepared.split.n_labels_used_to_choose,
+            "n_labels_that_chose_the_recipe": self.prepared.n_labels_that_chose_the_recipe,
             "train_seconds": self.trained.train_seconds,
             "examples_per_second": self.trained.examples_per_second,
             "probe_seconds": self.trained.probe_seconds,

@@ -88,8 +88,10 @@ def phases(
         )
         plan.insert(0, below)
     if (refining := recipe.refining) is not None:
+        # Of another seed: the stage before it counts its steps from 0 too.
+        again = key(seed, "refining")
         joint = Phase(
-            data, refining, "joint/", lambda: whole_stage(data, recipe, model, refining, seed)
+            data, refining, "joint/", lambda: whole_stage(data, recipe, model, refining, again)
         )
         plan.append(joint)
     return plan

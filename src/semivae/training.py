@@ -95,6 +95,16 @@ class Step(nn.Module):
         return self.objective(self.model, streams, state)
 
 
+def on_cpu() -> bool:
+    """Whether training stays on the processor: there is nothing else, or what there is has no
+    float64, in which columns are scaled and diagnostics taken (Apple's).
+
+    Said to accelerate, as processes on a machine without another device would each train alone.
+    """
+    device = torch.accelerator.current_accelerator(check_available=True)
+    return device is None or device.type == "mps"
+
+
 def bfloat16_is_fast(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 in hardware."""
     if device.type == "cuda":
@@ -135,9 +145,8 @@ def fit(
 
     # A network of which an objective uses a part (the baseline's classifier) synchronises that.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # Without `cpu`, processes on a machine that has nothing else would each train alone.
-    cpu = not torch.accelerator.is_available()
-    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[unused])
+    # Precision is the recipe's: accelerate would take its own from the environment.
+    accelerator = Accelerator(cpu=on_cpu(), mixed_precision="no", kwargs_handlers=[unused])
     device = accelerator.device
     model.to(device)
     torch_optimizer = training.optimizer.build(model.parameters())

@@ -48,7 +48,8 @@ def test_a_run_prints_a_summary_and_writes_its_files(cli: Cli) -> None:
     ended = cli("fit", "digits", "--labels", 20, "--epochs", 2, "--set", "baseline.epochs=3")
     assert ended.code == 0
     lines = ended.out.splitlines()
-    names = ["test accuracy", "supervised only", "labels", "unlabeled rows", "training", "report"]
+    names = ["test accuracy", "supervised only", "labels", "recipe"]
+    names += ["unlabeled rows", "training", "report"]
     assert [line[:17].rstrip() for line in lines] == names
     assert "95 % interval" in lines[0]
     assert "450 rows" in lines[0]

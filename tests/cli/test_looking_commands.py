@@ -23,7 +23,7 @@ def test_evaluate_prints_every_measure(cli: Cli, trained: Path) -> None:
         "95 % interval",
         "macro F1",
         "confusion, true class by predicted class",
-        "(3 importance samples, 30 test rows, seed 0)",
+        "(3 importance samples, 30 test rows, seed 0; under bernoulli, which is not normalised)",
         *MEANINGS,
         *(meaning.split("{")[0] for _, meaning in MEANINGS.values()),
     ):
@@ -65,6 +65,7 @@ def test_evaluate_as_json_depends_on_the_seed_alone(cli: Cli, trained: Path) -> 
     assert set(first["accuracy_on_these_rows"]) == {"discriminative", "generative"}
     said = (first["log_p_x"]["importance_samples"], first["log_p_x"]["rows"])
     assert said == (2, 20)
+    assert (first["log_p_x"]["likelihood"], first["log_p_x"]["normalized"]) == ("bernoulli", False)
     cuts = first["surgery"]
     assert first["diagnostics"].keys() == first["diagnostics_rows"].keys() == MEANINGS.keys()
     assert first["diagnostics"]["log_p_x"] == first["log_p_x"]["mean"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from semivae.assessment import Assessment, Effort
     from semivae.evaluation import ClassificationReport
+    from semivae.models.specs import LikelihoodSpec
     from semivae.predictor import Predictor
 
 
@@ -26,6 +27,16 @@ class Evaluation(NamedTuple):
     classes: tuple[str, ...]
     report: "ClassificationReport"
     found: "Assessment"
+    likelihood: "LikelihoodSpec"
+
+    @property
+    def under(self) -> str:
+        """What log p(x) is under, in words."""
+        from semivae.config import to_plain
+
+        kind = to_plain(self.likelihood, "likelihood")["kind"]
+        rest = "" if self.likelihood.normalized else ", which is not normalised"
+        return f"under {kind}{rest}"
 
 
 def evaluate(
@@ -58,7 +69,8 @@ def evaluate(
     if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
         raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
     effort = Effort(rows=rows, samples=samples)
-    result = measure(run, arrays.name, predictor, *arrays.test, effort, seed)
+    likelihood = config.recipe.likelihood
+    result = measure(run, arrays.name, predictor, *arrays.test, effort, seed, likelihood)
     into_report(result)
     if as_json:
         show_json(plain(result))
@@ -74,6 +86,7 @@ def measure(
     y: "np.ndarray",
     effort: "Effort",
     seed: int,
+    likelihood: "LikelihoodSpec",
 ) -> Evaluation:
     """Every measure on test rows x, y; the slow one, log p(x), with its progress on stderr."""
     from semivae.assessment import assess
@@ -87,7 +100,7 @@ def measure(
         count = shown.counting("log p(x), rows")
         found = assess(predictor, x, y, effort, seed, on_rows=count)
     assert found.classification is not None, "test rows have labels"
-    return Evaluation(run, data, predictor.classes, found.classification, found)
+    return Evaluation(run, data, predictor.classes, found.classification, found, likelihood)
 
 
 def into_report(result: Evaluation) -> None:
@@ -115,6 +128,7 @@ def into_report(result: Evaluation) -> None:
 
 def plain(result: Evaluation) -> dict[str, object]:
     """The JSON object of `semivae evaluate --json`."""
+    from semivae.config import to_plain
     from semivae.measures import groups, values
 
     found = result.found
@@ -132,6 +146,8 @@ def plain(result: Evaluation) -> dict[str, object]:
             "importance_samples": found.effort.samples,
             "rows": len(found.evidence.log_joint),
             "seed": found.seed,
+            "likelihood": to_plain(result.likelihood, "likelihood")["kind"],
+            "normalized": result.likelihood.normalized,
         },
         "accuracy_on_these_rows": {
             "discriminative": found.discriminative.accuracy,
@@ -161,7 +177,7 @@ def text(result: Evaluation) -> str:
         [
             f"log p(x) {found.evidence.mean:.2f} ± {found.evidence.standard_error:.2f} nats   "
             f"({found.effort.samples:,} importance samples, {len(found.evidence.log_joint):,} "
-            f"test rows, seed {found.seed})"
+            f"test rows, seed {found.seed}; {result.under})"
         ],
     ]
     for group in groups(found):

@@ -40,6 +40,7 @@ def render(finished: Finished, warnings: Sequence[str]) -> str:
         n_labeled=facts.n_labeled,
         n_unlabeled=facts.n_unlabeled,
         n_labels_used_to_choose=prepared.split.n_labels_used_to_choose,
+        n_labels_that_chose_the_recipe=prepared.n_labels_that_chose_the_recipe,
         classes=data.classes,
         labels_per_class=np.bincount(data.y[data.y >= 0], minlength=facts.classes).tolist(),
         train_seconds=trained.train_seconds,

@@ -6,6 +6,8 @@ from semivae.cli.console import show, show_json
 from semivae.cli.options import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from semivae.recipe import Reached, Recipe
 
 # The settings of a recipe depend on the data; these are shown as an example.
@@ -25,6 +27,7 @@ def recipes(as_json: Json = False) -> None:
             {
                 "name": name,
                 "summary": RECIPES[name].summary,
+                "labels_that_chose_it": dict(RECIPES[name].chosen_on),
                 "reached": [row._asdict() for row in RECIPES[name].reached],
                 "settings": to_plain(recipe),
             }
@@ -35,7 +38,8 @@ def recipes(as_json: Json = False) -> None:
     width = max(map(len, RECIPES)) + 2
     for name, recipe in built.items():
         show(f"{name:{width}}{RECIPES[name].summary}")
-        for line in (*described(recipe), *map(reached, RECIPES[name].reached)):
+        named = RECIPES[name]
+        for line in (*described(recipe), *chosen(named.chosen_on), *map(reached, named.reached)):
             show(" " * width + line)
     show(f"\nAs resolved for {EXAMPLE}; `semivae fit DATA --set KEY=VALUE` changes a value.")
 
@@ -83,6 +87,12 @@ def _trained(plain: dict[str, Any]) -> str:
             *(words.format(value) for words, value in rest.items() if value),
         )
     )
+
+
+def chosen(on: "Mapping[str, int]") -> list[str]:
+    """Which labels chose a recipe, in a line if any did."""
+    counts = ", ".join(f"{n:,} of {data}" for data, n in on.items())
+    return [f"chosen on training labels: {counts}"] if counts else []
 
 
 def reached(row: "Reached") -> str:

@@ -60,8 +60,10 @@ def reached(finished: Finished, report: Path) -> str:
             ("validation", f"{percent(finished.validation_accuracy)}   ({rows:,} labels)")
         )
     chosen = finished.prepared.split.n_labels_used_to_choose
+    before = finished.prepared.n_labels_that_chose_the_recipe
     lines += [
         ("labels", f"{facts.n_labeled:,}, and {chosen or 'no'} more that may choose something"),
+        *([("recipe", f"chosen on {before:,} labels of these data")] if before else []),
         ("unlabeled rows", f"{facts.n_unlabeled:,}"),
         (
             "training",

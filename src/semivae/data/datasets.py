@@ -44,7 +44,9 @@ def load(name: str, data_dir: Path | None = None) -> Arrays:
     path = Path(name)
     if path.is_file():
         return load_npz(path)
-    there = f"{name!r} is a folder" if path.is_dir() else f"there is no data set and no file {name!r}"
+    there = (
+        f"{name!r} is a folder" if path.is_dir() else f"there is no data set and no file {name!r}"
+    )
     raise InputError(
         f"{there}: give one of {', '.join(DATASETS)}, or the path of an .npz file with the arrays "
         "X (images or rows of a table) and y"

@@ -69,5 +69,5 @@ def white(x: np.ndarray) -> float:
     low, high = float(x.min()), float(x.max())
     if low < 0:
         raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
-    # uint8 alone does not say that 255 is white: masks hold 0 and 1, scikit-learn's digits 0 to 16.
+    # uint8 does not say that 255 is white: masks hold 0 and 1, scikit-learn's digits 0 to 16.
     return 255.0 if x.dtype == np.uint8 and high > 127 else max(high, 1.0)

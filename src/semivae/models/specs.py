@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +31,9 @@ from semivae.noise import key
 
 
 class LikelihoodSpec(ABC):
-    """Which p(x|z, y)."""
+    """Which p(x|z, y); `normalized`: whether it integrates to 1 over x, as a density does."""
+
+    normalized: ClassVar[bool] = True
 
     @abstractmethod
     def build(self) -> Likelihood:
@@ -40,6 +43,8 @@ class LikelihoodSpec(ABC):
 @dataclass(frozen=True)
 class Bernoulli(LikelihoodSpec):
     """Bernoulli at grey pixels."""
+
+    normalized: ClassVar[bool] = False
 
     def build(self) -> Likelihood:
         return GreyBernoulli()

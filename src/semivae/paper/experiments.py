@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semivae.markdown import bullets, listed
+from semivae.measured import LABELS_USED_TO_CHOOSE
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import Examination
-from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots.panels import Reading
 from semivae.request import Request
 

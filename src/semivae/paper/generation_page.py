@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from semivae.markdown import bullets, listed
 from semivae.markdown import table as markdown_table
+from semivae.measured import LABELS_USED_TO_CHOOSE
 from semivae.paper import generated
 from semivae.paper.boundary import LEAST_SHARE, Boundary
 from semivae.paper.generated import Generated, GenerationEffort
@@ -23,7 +24,6 @@ from semivae.paper.generation import (
     verdict,
 )
 from semivae.paper.results import RunResult
-from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED
 from semivae.plots import Dots, dots, image_sheets
 from semivae.spread import spread

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from semivae.markdown import bullets, listed, table
+from semivae.measured import LABELS_USED_TO_CHOOSE
 from semivae.paper.gradient_errors import DECODER, LOGITS
 from semivae.paper.gradient_estimators import (
     ESTIMATORS,
@@ -15,7 +16,6 @@ from semivae.paper.gradient_estimators import (
     Measured,
     Taken,
 )
-from semivae.paper.sides import LABELS_USED_TO_CHOOSE
 from semivae.plots import EstimatorPoint
 
 TITLE = "Gradient estimators of the sum over y (2.7.2)"

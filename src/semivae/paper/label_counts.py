@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semivae.fitting import Hooks
+from semivae.measured import LABELS_USED_TO_CHOOSE, LABELS_USED_TO_SMOOTH
 from semivae.paper import rivals
 from semivae.paper.asking import USUAL_SEEDS, seeds_of
 from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import execute
 from semivae.paper.sides import (
-    LABELS_USED_TO_CHOOSE,
-    LABELS_USED_TO_SMOOTH,
     M2,
     OPTIMIZED,
     SUPERVISED,

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from semivae.measured import LABELS_USED_TO_CHOOSE, LABELS_USED_TO_SMOOTH
 from semivae.paper.results import RunResult, load_results, symbols_of, symbols_text
 from semivae.paper.sides import (
-    LABELS_USED_TO_CHOOSE,
-    LABELS_USED_TO_SMOOTH,
     M2,
     NOT_SMOOTH,
     OPTIMIZED,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from semivae.markdown import bullets, listed
+from semivae.measured import LABELS_USED_TO_CHOOSE, LABELS_USED_TO_SMOOTH
 from semivae.paper.results import RunResult
-from semivae.paper.sides import LABELS, LABELS_USED_TO_CHOOSE, LABELS_USED_TO_SMOOTH, TITLES
+from semivae.paper.sides import LABELS, TITLES
 
 TITLE = "The paper's results table (5.3) beside ours"
 

@@ -10,13 +10,6 @@ from semivae.recipes import nearest_epochs
 from semivae.request import Request
 
 LABELS = 1000
-# 1,000 labels trained each trial of the choice, and 2,000 (MNIST) or 5,000 (CIFAR-10) scored it.
-# Those of MNIST chose our default recipe too; on those of CIFAR-10 it was looked at, and M2's
-# learning rate under it was chosen.
-LABELS_USED_TO_CHOOSE: Mapping[str, int] = {"mnist": 3000, "cifar10": 6000}
-# Our defaults with smoothness were tried with 100 labels of splits 101 to 106 too, 2,100 each, and
-# with 50, whose rows are among these; on CIFAR-10 also with 1,000 of splits 101 and 102.
-LABELS_USED_TO_SMOOTH: Mapping[str, int] = {"mnist": 15_600, "cifar10": 18_000}
 OUR_DEFAULTS = ", our defaults"
 NOT_SMOOTH = f"{OUR_DEFAULTS} without smoothness"
 M2, OPTIMIZED, SUPERVISED = "M2 (Eq 8)", "Optimized-ELBO (3.6)", "supervised only"

@@ -1,0 +1,62 @@
+"""What chose our recipes, and what they reached: the numbers of benchmarks/results that the code
+itself states."""
+
+from collections.abc import Mapping
+
+from semivae.recipe import Reached
+
+Settings = tuple[str, ...]
+
+# 1,000 labels trained each trial of the choice, and 2,000 (MNIST) or 5,000 (CIFAR-10) scored it.
+# Those of MNIST chose our default recipe too; on those of CIFAR-10 it was looked at, and M2's
+# learning rate under it was chosen.
+LABELS_USED_TO_CHOOSE: Mapping[str, int] = {"mnist": 3000, "cifar10": 6000}
+# Our defaults with smoothness were tried with 100 labels of splits 101 to 106 too, 2,100 each, and
+# with 50, whose rows are among these; on CIFAR-10 also with 1,000 of splits 101 and 102.
+LABELS_USED_TO_SMOOTH: Mapping[str, int] = {"mnist": 15_600, "cifar10": 18_000}
+# The paper's recipes stand as they suit MNIST.
+CHOSE_PAPER: Mapping[str, int] = {"mnist": LABELS_USED_TO_CHOOSE["mnist"]}
+# Those of few rows were chosen on three splits of the digits, together most of its training rows.
+CHOSE_AUTO: Mapping[str, int] = {**LABELS_USED_TO_SMOOTH, "digits": 1347}
+
+
+def _table(
+    data: str, accuracy: float, standard_error: float, minutes: float, settings: Settings = ()
+) -> Reached:
+    """A row of the results table, whose rows have 1,000 labels and 3 seeds."""
+    return Reached(
+        data,
+        labels=1000,
+        accuracy=accuracy,
+        standard_error=standard_error,
+        seeds=3,
+        minutes=minutes,
+        command="semivae reproduce results-table",
+        source="benchmarks/results/results-table",
+        settings=settings,
+    )
+
+
+# What the paper's two recipes have on CIFAR-10 in place of what suits MNIST.
+_CIFAR10 = (
+    "training.epochs=1",
+    "objective.alpha=10",
+    "likelihood.sigma=1",
+    "training.average=0.25",
+)
+_CIFAR10_OPTIMIZED = (*_CIFAR10, "objective.beta=1", "objective.gamma=3")
+
+REACHED: Mapping[str, tuple[Reached, ...]] = {
+    "auto": (
+        _table("mnist", 98.69, 0.02, minutes=5.5),
+        _table("cifar10", 40.22, 0.83, minutes=8.1),
+    ),
+    "paper-m2": (
+        _table("mnist", 97.42, 0.04, minutes=11.1),
+        _table("cifar10", 38.33, 0.87, minutes=0.8, settings=_CIFAR10),
+    ),
+    "paper-optimized": (
+        _table("mnist", 97.90, 0.05, minutes=7.6),
+        _table("cifar10", 39.28, 0.49, minutes=0.7, settings=_CIFAR10_OPTIMIZED),
+    ),
+}
