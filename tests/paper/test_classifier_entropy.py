@@ -28,10 +28,10 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:
     full = plan(None, quick=False)
-    assert len({run.request for run in full}) == len(full) == 4 * (2 + 3 + 3)
+    assert len({run.request for run in full}) == len(full) == 4 * (2 + 3 + 3) + 2 * 3
     assert [run.request.seed for run in full] == sorted(run.request.seed for run in full)
     first = [run for run in full if run.request.seed == 0]
-    assert len({(run.panel, run.line) for run in first}) == 12
+    assert len({(run.panel, run.line) for run in first}) == 14
     exact = [run.request.seed for run in full if run.panel == "exact sum"]
     assert sorted(set(exact)) == [0, 1]
     assert {run.request.seed for run in plan(1, quick=False)} == {0}
@@ -40,7 +40,7 @@ def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:
 
 def test_the_exact_sum_has_as_many_seeds_as_are_asked_for() -> None:
     asked = plan(4, quick=False)
-    assert len({run.request for run in asked}) == len(asked) == 4 * 3 * 4
+    assert len({run.request for run in asked}) == len(asked) == 4 * 3 * 4 + 2 * 4
     assert {run.request.seed for run in asked if run.panel == "exact sum"} == {0, 1, 2, 3}
 
 
@@ -65,6 +65,11 @@ def test_settings_of_one_panel_differ_in_the_objective_or_in_alpha_alone() -> No
         with_alpha, without = (recipes[panel, OPTIMIZED + s] for s in ("", ", alpha = 0"))
         changed = dataclasses.replace(without.objective, alpha=30.0)
         assert dataclasses.replace(without, objective=changed) == with_alpha
+    weak, without = (
+        recipes["Gumbel-Softmax", f"{M2}, alpha = 0{rest}"] for rest in (", sigma = 4", "")
+    )
+    assert (weak.likelihood.sigma, without.likelihood.sigma) == (4.0, 0.5)
+    assert dataclasses.replace(weak, likelihood=without.likelihood) == without
 
 
 def test_a_quick_look_differs_in_size_alone() -> None:
@@ -127,7 +132,8 @@ def test_a_page_tells_rising_from_falling() -> None:
     lines = [line for line in page.splitlines() if line.startswith("| exact sum")]
     assert lines[0] == (
         "| exact sum | M2 (Eq 8) | 2.0050 ± 0.0050 | 0.1050 ± 0.0050 (3) | 0.3050 ± 0.0050 "
-        "| falls | rises | 90.50 ± 0.50 | 2 |"
+        "| falls | rises | 0.200 ± 0.000 | 90.50 ± 0.50 | 2 |"
     )
-    assert "| rises | rises |" in lines[1] and "| falls | falls |" in lines[2]
+    assert "| rises | rises | 1.100 ±" in lines[1]
+    assert "| falls | falls | -0.100 ±" in lines[2], "it never rises"
     assert f"({NAME}.png)" in page and list(figures(readings)) == [NAME]
