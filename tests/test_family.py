@@ -83,7 +83,7 @@ def test_a_row_is_of_perceptrons_with_the_sum_over_y_or_an_unbiased_estimate(row
     assert not request.baseline
     assert row.grid or row.target is None, "what has a target is chosen"
     if row.model == "SDGM":
-        assert recipe.training.epochs == 60
+        assert recipe.training.epochs <= 60
 
 
 # --- the choice ---

@@ -165,10 +165,10 @@ def findings(readings: Sequence[Reading]) -> str:
         "Nats, means over seeds ± standard error; a rise or fall is one whose 95 % interval over "
         "paired seeds leaves out 0. The largest rise within a run is from an epoch to a later "
         "one, whatever came before and after. The entropy is that of fixed unlabeled training "
-        "rows after each epoch. Below it in the figure, on the same rows: the entropy of softmax over k of "
-        "ELBO(x, k), to which the unlabeled ELBO draws the classifier. The one public log of M2 "
-        "with the exact sum that we know of (jonemeth/ssl-vae: perceptrons, 100 labels, Kingma's "
-        "objective) falls from 2.27 nats after its first epoch to 0.009 after 3,000.\n"
+        "rows after each epoch. Below it in the figure, on the same rows: the entropy of softmax "
+        "over k of ELBO(x, k), to which the unlabeled ELBO draws the classifier. The one public "
+        "log of M2 with the exact sum that we know of (jonemeth/ssl-vae: perceptrons, 100 labels, "
+        "Kingma's objective) falls from 2.27 nats after its first epoch to 0.009 after 3,000.\n"
     )
 
 
