@@ -13,6 +13,7 @@ OPTIONS = {
         "DATA --labels --validation --holdout --recipe --objective --set --seed --epochs "
         "--max-minutes --out --resume --no-baseline --data-dir --json"
     ),
+    "predict": "RUN INPUT --out --force --data-dir --json",
     "evaluate": "RUN --samples --rows --seed --data-dir --json",
     "sample": "RUN --out --class -n --seed --force",
     "recipes": "--json",

@@ -1,7 +1,6 @@
 """What the scikit-learn facades share: arrays are checked at the door, and a fitted predictor
 answers."""
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from semivae.assessment import log_p_x
 from semivae.data.arrays import check_features
+from semivae.data.scaling import warn_of_other_units
 from semivae.errors import InputError
 from semivae.predictor import Predictor
 
@@ -58,7 +58,7 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "predictor_")
         x, predictor = self._checked(X, reset=False), self._predictor()
         if x.ndim > 2 and x.shape[1:] == predictor.event:
-            _warn_of_other_units(float(x.max()), float(predictor.scaling.scale))
+            warn_of_other_units(x, predictor.scaling)
         return x
 
     def _checked(self, X: Any, *, reset: bool) -> np.ndarray:
@@ -74,17 +74,6 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # the model computes in float32
         return tags
-
-
-def _warn_of_other_units(largest: float, white: float) -> None:
-    """Images from 0 to 1 look black to a model of images from 0 to 255, and the other way
-    round."""
-    if largest > 2 * white or 0 < largest < white / 10:
-        warnings.warn(
-            f"the largest pixel of X is {largest:g}, and white was {white:g} in training: give "
-            "images in the same units",
-            stacklevel=4,
-        )
 
 
 def drawn_seed(random_state: Any) -> int:

@@ -14,6 +14,7 @@ import typer
 from semivae.cli.console import StoppedError, complain, refuse, show
 from semivae.cli.evaluate import evaluate
 from semivae.cli.fit import fit
+from semivae.cli.predict import predict
 from semivae.cli.recipes import recipes
 from semivae.cli.reproduce import reproduce
 from semivae.cli.sample import sample
@@ -22,13 +23,14 @@ from semivae.errors import InputError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Many examples, few labels: train, evaluate, generate, and repeat the paper.",
+    help="Many examples, few labels: train, predict, generate, and repeat the paper.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command()(fit)
+app.command()(predict)
 app.command()(evaluate)
 app.command()(sample)
 app.command()(recipes)

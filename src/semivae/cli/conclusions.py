@@ -57,16 +57,16 @@ def report(wish: Wish) -> dict[str, object]:
         raise InputError(
             f"{wish.out} holds nothing to report: first `semivae reproduce {CHAPTERS[0]}`, or all"
         )
+    absent = f"; not there yet: {', '.join(missing)}" if missing else ""
     page = render_book(
         chapters,
         title="The paper beside ours",
         subtitle="Every table and figure of the paper, its numbers beside ours, and a verdict on "
-        "each of its claims",
+        f"each of its claims{absent}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sources=[Source(wish.command("all"), runs.commit(), str(wish.out))],
     )
     path = written_to(wish.out / f"{wish.named('report')}.html", page.encode())
-    absent = f"; not there yet: {', '.join(missing)}" if missing else ""
     return {
         "text": f"report of {', '.join(chapter.name for chapter in chapters)}{absent}\n",
         "written": [str(path)],

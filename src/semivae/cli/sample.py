@@ -4,7 +4,6 @@ table as a CSV file."""
 import csv
 import io
 import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semivae.cli.console import show
-from semivae.cli.options import Run
+from semivae.cli.options import Force, Run, check_output
 from semivae.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,13 +39,14 @@ def sample(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=MOST, help="How many of each class.")] = 8,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Decides what is drawn.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Force = False,
 ) -> None:
     """Draw images of a class into a PNG file, or rows of a table into a CSV file.
 
     The latent z comes from the prior at temperature 1.
     """
-    _check_file(out, force)
+    suffixes = (".png", ".csv")
+    check_output(out, suffixes, "give a name that ends in .png, or .csv for a table", force)
     import numpy as np
     import torch
 
@@ -71,23 +71,6 @@ def sample(
         write_bytes(out, lines(x, [config.classes[code] for code in y]).encode())
     names = "each class" if wanted is None else f"class {config.classes[chosen[0]]}"
     show(f"{n} of {names}: {out}")
-
-
-def _check_file(out: Path, force: bool) -> None:
-    """Raises InputError before any work if the file cannot be written, or should not be."""
-    if out.suffix.lower() not in (".png", ".csv"):
-        raise InputError(f"--out {out}: give a name that ends in .png, or .csv for a table")
-    if out.exists() and not (force and out.is_file()):
-        file = out.is_file()
-        advice = "choose another name, or --force to overwrite it" if file else "it is a folder"
-        raise InputError(f"--out {out} exists: {advice}")
-    try:
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"--out {out}: the folder {out.parent} cannot be written ({error.strerror})"
-        ) from error
 
 
 def _class(classes: tuple[str, ...], wanted: str) -> int:

@@ -53,6 +53,18 @@ def load(name: str, data_dir: Path | None = None) -> Arrays:
     )
 
 
+def load_rows(name: str, data_dir: Path | None = None) -> Num[np.ndarray, "N *X"]:
+    """Rows to be labeled: the test rows of the data set of that name, all rows of one that has no
+    test set, or X of the `.npz` file at that path, which needs no y. Raises InputError."""
+    path = Path(name)
+    if name not in DATASETS and path.is_file():
+        return _rows(
+            path, "X", _arrays_of(path, ("X",), "save it with numpy.savez(file, X=x)")["X"]
+        )
+    arrays = load(name, data_dir)
+    return arrays.x if arrays.x_test is None else arrays.x_test
+
+
 def mnist(data_dir: Path | None = None) -> Arrays:
     """MNIST: 60,000 and 10,000 handwritten digits of 28 x 28 pixels from 0 to 255."""
     return _from_idx("mnist", MNIST, _DIGIT_NAMES, data_dir)
@@ -135,13 +147,18 @@ def _from_idx(
 
 def _read_npz(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The arrays X and y, and X_test and y_test if there are any. Raises InputError."""
-    advice = "save it with numpy.savez(file, X=images, y=labels)"
+    return _arrays_of(path, ("X", "y"), "save it with numpy.savez(file, X=images, y=labels)")
+
+
+def _arrays_of(
+    path: Path, needed: tuple[str, ...], advice: str
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 raise InputError(f"{path} is not an .npz file, or only a part of one: {advice}")
         with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in ("X", "y") if key not in archive]
+            missing = [key for key in needed if key not in archive]
             if missing:
                 found = ", ".join(archive) or "nothing"
                 raise InputError(

@@ -1,5 +1,6 @@
 """The affine map from x as given to x as the model sees it, fitted on training rows and stored."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,3 +72,15 @@ def white(x: np.ndarray) -> float:
         raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
     # uint8 does not say that 255 is white: masks hold 0 and 1, scikit-learn's digits 0 to 16.
     return 255.0 if x.dtype == np.uint8 and high > 127 else max(high, 1.0)
+
+
+def warn_of_other_units(x: np.ndarray, scaling: Scaling) -> None:
+    """Warns of images whose largest pixel is far from white in training: those from 0 to 1 look
+    black to a model of images from 0 to 255, and the other way round."""
+    largest, was_white = float(x.max()), float(scaling.scale)
+    if largest > 2 * was_white or 0 < largest < was_white / 10:
+        warnings.warn(
+            f"the largest pixel of X is {largest:g}, and white was {was_white:g} in training: "
+            "give images in the same units",
+            stacklevel=2,
+        )
