@@ -38,18 +38,24 @@ class GreyBernoulli(Likelihood):
     """
 
     def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
-        logits = full_precision(output)
-        return Independent(
-            Bernoulli(logits=logits, validate_args=False), logits.dim() - 1, validate_args=False
-        )
+        return _bernoulli(output)
 
 
-class BinarizedBernoulli(GreyBernoulli):
+class BinarizedBernoulli(Likelihood):
     """Bernoulli of a target drawn anew at each step, x ~ Bern(grey): a true likelihood (Kingma
     2014)."""
 
     def target(self, x: Float[Tensor, "B *X"], noise: Noise) -> Float[Tensor, "B *X"]:
         return (noise.uniform("x", *x.shape[1:]) < x).to(x.dtype)
+
+    def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
+        return _bernoulli(output)
+
+
+def _bernoulli(logits: Float[Tensor, "M *X"]) -> Distribution:
+    """One probability per pixel, batch (M,), event *X."""
+    pixels = Bernoulli(logits=full_precision(logits), validate_args=False)
+    return Independent(pixels, logits.dim() - 1, validate_args=False)
 
 
 class SharedScaleGaussian(Independent):  # type: ignore[type-arg]
@@ -78,23 +84,32 @@ class FixedGaussian(Likelihood):
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
-        if sigma < SMALLEST_SIGMA:
-            raise ValueError(f"sigma={sigma} is below {SMALLEST_SIGMA}: pixels are 8-bit")
-        self.register_buffer("sigma", torch.tensor(float(sigma)))
+        self.register_buffer("sigma", _fixed(sigma))
 
     def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
         mean = full_precision(output)
         return SharedScaleGaussian(mean, self.get_buffer("sigma").to(mean.dtype))
 
 
-class RectifiedGaussian(FixedGaussian):
+class RectifiedGaussian(Likelihood):
     """N(x; max(f(z, y), 0), sigma^2): the ReLU that section 4.3 prints on the output.
 
     For x in [0, 1] alone; a pixel whose output is below 0 teaches the decoder nothing.
     """
 
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.register_buffer("sigma", _fixed(sigma))
+
     def forward(self, output: Float[Tensor, "M *X"]) -> Distribution:
-        return super().forward(output.relu())
+        mean = full_precision(output).relu()
+        return SharedScaleGaussian(mean, self.get_buffer("sigma").to(mean.dtype))
+
+
+def _fixed(sigma: float) -> Float[Tensor, ""]:
+    if sigma < SMALLEST_SIGMA:
+        raise ValueError(f"sigma={sigma} is below {SMALLEST_SIGMA}: pixels are 8-bit")
+    return torch.tensor(float(sigma))
 
 
 class LearnedGaussian(Likelihood):

@@ -82,13 +82,16 @@ def request_of(config: rundir.RunConfig, folder: Path) -> Request:
 
 
 def resume(
-    folder: Path, data_dir: Path | None = None
+    folder: Path, data_dir: Path | None = None, baseline: bool = True
 ) -> tuple[Prepared, DeepGenerativeModel | None, Snapshot | None]:
-    """A run that was cut off: its request, the recipe as started, its last checkpoint if any."""
+    """A run that was cut off: its request, the recipe as started, its last checkpoint if any;
+    without the labels alone if it should have no `baseline` after all."""
     config = rundir.load_config(folder)
     if (folder / rundir.MODEL).exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
-    prepared = replace(prepare(request_of(config, folder), data_dir), recipe=config.recipe)
+    request = request_of(config, folder)
+    request = replace(request, baseline=request.baseline and baseline)
+    prepared = replace(prepare(request, data_dir), recipe=config.recipe)
     if prepared.split.to_json() != rundir.load_split(folder):
         raise InputError(f"{folder}: its data are no longer those of split.json; train anew")
     if not (folder / rundir.CHECKPOINT_STATE).exists():

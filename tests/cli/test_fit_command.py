@@ -17,7 +17,7 @@ import pytest
 from running import Cli
 
 from semivae import request as asking
-from semivae import rundir
+from semivae import rundir, runs
 from semivae.cli import page
 from semivae.data.splits import LabelSplit
 from semivae.measures import MEANINGS
@@ -262,6 +262,25 @@ def test_a_resumed_run_takes_nothing_new(
     ended = cli("fit", "--resume", trained, *options)
     assert ended.code == 2
     assert f"leave out {named}," in ended.err
+
+
+def test_a_resumed_run_can_leave_out_the_labels_alone(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was stopped while it trained on them has its model after all."""
+
+    def stopping(*arguments: object, **named: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "train_supervised", stopping)
+        ended = cli(*QUICK[:-1], "--out", "a")
+    assert ended.code == 1 and "`semivae fit --resume a`" in ended.err
+    assert "1 epochs, then " in ended.err and "on the labels alone" in ended.err
+    resumed = cli("fit", "--resume", "a", "--no-baseline", "--json")
+    assert resumed.code == 0 and resumed.json["supervised_only_accuracy"] is None
+    assert files(Path("a")) == FILES
+    assert cli("predict", "a", "digits", "--out", "a.csv").code == 0
 
 
 # What ends a training early.

@@ -24,7 +24,7 @@ def fit(
             metavar="DATA",
             show_default=False,
             help="digits, mnist, fashion-mnist, cifar10, the tables breast-cancer and wine, or an "
-            ".npz file of images with the arrays X and y (y = -1: unlabeled), and X_test and "
+            ".npz file with X (images or a table) and y (-1: unlabeled), and X_test and "
             "y_test if there is a test set.",
         ),
     ] = None,
@@ -118,7 +118,6 @@ def fit(
         "--epochs": epochs,
         "--max-minutes": max_minutes,
         "--out": out,
-        "--no-baseline": no_baseline or None,
     }
     if resume is not None:
         _only_resume(options)
@@ -136,7 +135,7 @@ def fit(
         model = snapshot = None
         if resume is not None:
             folder = resume
-            prepared, model, snapshot = runs.resume(folder, data_dir)
+            prepared, model, snapshot = runs.resume(folder, data_dir, not no_baseline)
         else:
             assert data is not None
             request = Request(

@@ -20,6 +20,7 @@ from semivae.report import RunReport, render_run_report
 from semivae.request import Request
 from semivae.runs import Finished
 
+FAR_FROM_CALIBRATED = 0.2
 LOOKED_AT = 2000  # unlabeled rows, for the entropy of the classifier
 
 
@@ -116,6 +117,11 @@ def alarms(finished: Finished) -> list[str]:
         found.append(
             f"collapse: {percent(accuracy)} of the {rows} are right, and guessing gives "
             f"{percent(1 / classes)}; train longer or lower training.optimizer.peak"
+        )
+    if finished.test is not None and finished.test.ece > FAR_FROM_CALIBRATED:
+        found.append(
+            f"probabilities are not to be relied on: confidence and accuracy differ by "
+            f"{percent(finished.test.ece)} on test rows (ECE)"
         )
     unlabeled = np.flatnonzero(data.y < 0)[:LOOKED_AT]
     if len(unlabeled):

@@ -30,10 +30,15 @@ def objective(recipe: Recipe) -> str:
 def intention(prepared: Prepared, folder: Path) -> str:
     """What is about to be trained, in one line."""
     facts, request = prepared.training_set.facts, prepared.request
+    alone = (
+        f", then {prepared.recipe.baseline.epochs:,} on the labels alone (not with --no-baseline)"
+        if request.baseline
+        else ""
+    )
     return (
         f"{prepared.arrays.name}: {facts.n_labeled:,} labels, {facts.n_unlabeled:,} unlabeled "
         f"rows, {facts.classes} classes; recipe {request.recipe}, objective "
-        f"{objective(prepared.recipe)}, {passes(prepared.recipe)} epochs; "
+        f"{objective(prepared.recipe)}, {passes(prepared.recipe)} epochs{alone}; "
         f"into {folder}"
     )
 

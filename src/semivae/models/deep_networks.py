@@ -51,7 +51,7 @@ class M1MLP:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        check_sizes(hidden=self.hidden, latent=self.latent)
+        check_sizes({"hidden": self.hidden, "latent": self.latent})
 
     def parts(self, event: Shape) -> M1Parts:
         """Parts of M1 for examples of shape `event`."""
@@ -79,10 +79,12 @@ class StackedMLP:
 
     def __post_init__(self) -> None:
         check_sizes(
-            hidden=self.hidden,
-            code=self.code,
-            hidden_above=self.hidden_above,
-            latent=self.latent,
+            {
+                "hidden": self.hidden,
+                "code": self.code,
+                "hidden_above": self.hidden_above,
+                "latent": self.latent,
+            }
         )
 
     @property
@@ -114,7 +116,7 @@ class AuxiliaryMLP:
     auxiliary: int = 100
 
     def __post_init__(self) -> None:
-        check_sizes(hidden=self.hidden, latent=self.latent, auxiliary=self.auxiliary)
+        check_sizes({"hidden": self.hidden, "latent": self.latent, "auxiliary": self.auxiliary})
 
     def adgm(self, event: Shape, classes: int) -> AuxiliaryParts:
         """Parts with p(a|x, y, z) and p(x|z, y)."""

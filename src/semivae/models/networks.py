@@ -2,6 +2,7 @@
 classes."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -55,7 +56,7 @@ class PaperCNN:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        check_sizes(latent=self.latent)
+        check_sizes({"latent": self.latent})
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder)
@@ -72,7 +73,7 @@ class PaperCNN43:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        check_sizes(latent=self.latent)
+        check_sizes({"latent": self.latent})
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return _cnn(self.latent, event, classes, conv_decoder_43)
@@ -93,7 +94,7 @@ class KingmaMLP:
     latent: int = 50
 
     def __post_init__(self) -> None:
-        check_sizes(hidden=self.hidden, latent=self.latent)
+        check_sizes({"hidden": self.hidden, "latent": self.latent})
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         hidden = nn.Sequential(nn.Linear(math.prod(event), self.hidden), nn.Softplus())
@@ -126,7 +127,7 @@ class MLP:
     latent: int = 16
 
     def __post_init__(self) -> None:
-        check_sizes(hidden=self.hidden, latent=self.latent)
+        check_sizes({"hidden": self.hidden, "latent": self.latent})
 
     def factorized(self, event: Shape, classes: int) -> Parts:
         return Parts(
@@ -140,7 +141,7 @@ class MLP:
         return _see_y(self.factorized(event, classes), classes, self.latent)
 
 
-def check_sizes(**sizes: int) -> None:
+def check_sizes(sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}={size}: a layer has at least 1 unit")
