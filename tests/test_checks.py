@@ -1,7 +1,9 @@
 """What of a recipe does not go with a table is said before anything is trained."""
 
+import numpy as np
 import pytest
 
+from semivae import SemiVAEClassifier
 from semivae.errors import InputError
 from semivae.models.specs import LearnedSigma
 from semivae.request import Request, prepare
@@ -27,3 +29,17 @@ def test_what_is_for_images_is_refused_for_a_table(
 @pytest.mark.parametrize("recipe", ["auto", "kingma-m2", "m1m2", "adgm", "sdgm"])
 def test_every_other_recipe_takes_a_table(recipe: str) -> None:
     assert prepare(Request("wine", labels=9, recipe=recipe)).recipe.likelihood == LearnedSigma()
+
+
+def fit(y: list[int], recipe: str = "auto") -> None:
+    x = np.random.default_rng(0).normal(size=(len(y), 4))
+    SemiVAEClassifier(recipe=recipe, epochs=1).fit(x, y)
+
+
+def test_unequal_classes_are_warned_of_where_they_are_drawn_to_be_equal() -> None:
+    unlabeled = [-1] * 40
+    with pytest.warns(UserWarning, match=r"labels: 40 of 0, 10 of 1\), and the mutual"):
+        fit([0] * 40 + [1] * 10 + unlabeled)
+    fit([0] * 4 + [1] + unlabeled)  # too few to know
+    fit([0] * 40 + [1] * 25 + unlabeled)
+    fit([0] * 40 + [1] * 10 + unlabeled, recipe="m1m2")

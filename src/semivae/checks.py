@@ -1,5 +1,10 @@
 """What of a recipe does not go with the data, said before anything is written."""
 
+import math
+import warnings
+
+import numpy as np
+
 from semivae.errors import InputError
 from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
@@ -10,7 +15,7 @@ from semivae.processes import launched
 from semivae.recipe import Recipe
 from semivae.stages import Stage
 from semivae.streams import LABELED, UNLABELED
-from semivae.terms import MutualInformation
+from semivae.terms import MutualInformation, RunningMutualInformation
 from semivae.trials import dry_step, untrained_stages
 
 
@@ -23,6 +28,7 @@ def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
         for stage in stages:
             _check_plug_in(stage)
             _check_shares(stage)
+        _warn_of_unequal_classes(data, stages[-1])
         dry_step(stages)
     except (ValueError, NonFiniteError) as error:
         raise InputError(str(error)) from error
@@ -47,6 +53,27 @@ def _check_plug_in(stage: Stage) -> None:
         raise InputError(
             f"objective.information=batch needs at least {needed} unlabeled rows a step (5 per "
             f"class) and there are {rows}: use objective.information=running"
+        )
+
+
+MUCH_MORE_COMMON = 2.0  # times the labels of the rarest class
+CLEARLY = 3.3  # standard errors of the difference of two counts
+
+
+def _warn_of_unequal_classes(data: TrainingSet, stage: Stage) -> None:
+    """The mutual information is largest where q(y) is uniform, and so is p(y)."""
+    counts = np.bincount(data.y[data.y >= 0], minlength=len(data.classes))
+    most, fewest = int(counts.max()), int(counts.min())
+    terms = [part.term for total in stage.objective.sums for part in total.parts]
+    informed = any(isinstance(t, MutualInformation | RunningMutualInformation) for t in terms)
+    clear = most - fewest > CLEARLY * math.sqrt(most + fewest)
+    if informed and clear and most > MUCH_MORE_COMMON * fewest:
+        common, rare = data.classes[counts.argmax()], data.classes[counts.argmin()]
+        warnings.warn(
+            f"the classes are unequal (labels: {most:,} of {common}, {fewest:,} of {rare}), and "
+            "the mutual information draws the unlabeled rows to equal shares: if theirs are as "
+            "unequal, gamma=0 may do better",
+            stacklevel=3,
         )
 
 
