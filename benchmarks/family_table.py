@@ -68,6 +68,8 @@ def markdown(told: Sequence[Told], tried: Sequence[Trial]) -> str:
         "step near x that changes it most (`smoothness.LocalSmoothness`), which no publication of "
         "the family has either; beside weights of 300 the bound counts 1/300; beside M2 the "
         "classifier alone, under the same terms without a bound, its settings chosen likewise\n"
+        "- Kingma's: his objective on networks of his kind, under our batches, learning rate and "
+        "initial weights, without his prior on them: no rerun of his code\n"
         "- epochs: passes over the unlabeled rows, M1's before M2's; minutes hold both\n"
         "- supervised only: the same network, initial weights, labels and noise on x, without "
         "unlabeled rows; 1,500 steps, not tuned\n"

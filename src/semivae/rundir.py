@@ -108,7 +108,8 @@ def load_config(folder: Path) -> RunConfig:
     try:
         return RunConfig.from_json(path.read_text())
     except OSError as error:
-        raise InputError(f"{folder} is not a run: {CONFIG} cannot be read") from error
+        why = f"{CONFIG} cannot be read" if folder.is_dir() else "there is no such folder"
+        raise InputError(f"{folder} is not a run: {why}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise

@@ -88,7 +88,7 @@ def test_what_is_no_run_is_one_sentence(cli: Cli, trained: Path, command: str) -
     rest = ("--out", "a.png") if command == "sample" else ()
     ended = cli(command, "nowhere", *rest)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "semivae: nowhere is not a run: config.json cannot be read\n"
+    assert ended.err == "semivae: nowhere is not a run: there is no such folder\n"
     for name in ("config.json", "model.safetensors"):
         folder = Path(f"without-{name}")
         shutil.copytree(trained, folder)

@@ -88,6 +88,7 @@ def test_all_rows_can_be_labeled():
         ({"n_labels": 9, "classes": 9}, "class 7 has 0 labeled rows"),
         ({"n_labels": 7, "classes": 3}, "labels must be from 0 to 2"),
         ({"n_labels": 900}, r"class \d has \d+ labeled rows, and 12\d are needed"),
+        ({"n_labels": 900, "names": tuple("abcdefg")}, r"class [a-g] has \d+ labeled rows"),
         ({"n_labels": 7, "n_validation": 990}, r"class \d has .* 7 labels and 990 validation"),
         ({"n_labels": 7, "n_validation": -1}, "n_validation=-1"),
         ({"n_labels": 7, "seed": -1}, "seed=-1"),

@@ -5,7 +5,7 @@ written down (`split.json`) and drawn again.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,11 +85,13 @@ def balanced_split(
     seed: int,
     n_validation: int = 0,
     classes: int | None = None,
+    names: Sequence[str] = (),
 ) -> LabelSplit:
     """Draws `n_labels` rows to keep their label, as many of each class, and validation rows.
 
     y: labels from 0 to `classes` - 1; rows with -1 are never drawn. `classes` defaults to the
-    largest label plus one. What is left over after an equal share goes to classes by seed.
+    largest label plus one; `names` are theirs in errors. What is left over after an equal share
+    goes to classes by seed.
 
     The draws of one seed are nested: more labels keep the rows of fewer, and validation rows are
     further down the same order, so asking for them does not change the labeled ones.
@@ -123,7 +125,7 @@ def balanced_split(
         first, last = n_labeled[k], n_labeled[k] + n_held[k]
         if last > len(rows):
             raise InputError(
-                f"class {k} has {len(rows)} labeled rows, and {last} are needed for {n_labels} "
+                f"class {names[k] if names else k} has {len(rows)} labeled rows, and {last} are needed for {n_labels} "
                 f"labels and {n_validation} validation labels over {n_classes} classes: ask for "
                 "fewer or give more rows of that class"
             )
