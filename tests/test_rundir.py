@@ -167,7 +167,7 @@ def test_a_missing_file_is_named(saved: Path, name: str) -> None:
 def test_a_folder_that_is_none_and_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(InputError, match=r"is not a run: config\.json cannot") as caught:
+        with pytest.raises(InputError, match=r"is not a run: there is no such folder") as caught:
             rundir.load(path)
         assert str(path) in str(caught.value)
 

@@ -125,9 +125,9 @@ def balanced_split(
         first, last = n_labeled[k], n_labeled[k] + n_held[k]
         if last > len(rows):
             raise InputError(
-                f"class {names[k] if names else k} has {len(rows)} labeled rows, and {last} are needed for {n_labels} "
-                f"labels and {n_validation} validation labels over {n_classes} classes: ask for "
-                "fewer or give more rows of that class"
+                f"class {names[k] if names else k} has {len(rows)} labeled rows, and {last} are "
+                f"needed for {n_labels} labels and {n_validation} validation labels over "
+                f"{n_classes} classes: ask for fewer or give more rows of that class"
             )
         labeled.append(rows[:first])
         validation.append(rows[first:last])
