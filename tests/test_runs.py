@@ -17,6 +17,7 @@ from semivae.config import CHOICES, to_plain
 from semivae.data.datasets import load
 from semivae.data.splits import LabelSplit
 from semivae.errors import InputError
+from semivae.evaluation import brier, classification_report, nll
 from semivae.fitting import Hooks
 from semivae.labels import Relaxed
 from semivae.measured import CHOSE_AUTO
@@ -303,6 +304,12 @@ def test_validation_accuracy_is_logged_after_each_epoch_and_changes_nothing(
     logged = [line["validation_accuracy"] for line in finished.history]
     assert len(logged) == 4 and all(0 <= share <= 1 for share in logged)
     assert logged[-1] == finished.validation_accuracy
+    rows, arrays = finished.prepared.split.validation, finished.prepared.arrays
+    probs = finished.trained.predictor.predict_proba(arrays.x[rows])
+    last, y = finished.history[-1], arrays.y[rows]
+    assert last["validation_nll"] == nll(probs, y)
+    assert last["validation_brier"] == brier(probs, y)
+    assert last["validation_ece"] == classification_report(probs, y).ece
     ours, theirs = state_of(tmp_path / "run"), state_of(whole(SMALL))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert not any("validation_accuracy" in line for line in read_metrics(whole(SMALL)))

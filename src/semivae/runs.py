@@ -10,7 +10,7 @@ from typing import Any
 from semivae import rundir
 from semivae.data.published import Arrays
 from semivae.errors import InputError
-from semivae.evaluation import ClassificationReport, accuracy, classification_report
+from semivae.evaluation import ClassificationReport, classification_report
 from semivae.files import make_folder, remove, write_text
 from semivae.fitting import Hooks, Trained, pretrain, train, train_supervised
 from semivae.models.base import DeepGenerativeModel
@@ -131,10 +131,11 @@ def run(
         )
     test = test_report(trained.predictor, prepared.arrays)
     only = None if supervised is None else test_report(supervised.predictor, prepared.arrays)
-    validated = validation_accuracy(trained.predictor, prepared)
+    validated = validation_report(trained.predictor, prepared)
     history = rundir.read_metrics(folder)
     reached = None if only is None else only.accuracy
-    finished = Finished(prepared, trained, history, test, reached, validated)
+    held = None if validated is None else validated.accuracy
+    finished = Finished(prepared, trained, history, test, reached, held)
     if is_main():
         on_finished(finished)
     rundir.save(folder, _config(prepared), trained.predictor)
@@ -164,12 +165,12 @@ def _keep_metrics(folder: Path, snapshot: Snapshot | None) -> list[dict[str, Any
     return logged
 
 
-def validation_accuracy(predictor: Predictor, prepared: Prepared) -> float | None:
-    """Accuracy on the rows whose labels may choose something, if there are any."""
-    rows = prepared.split.validation
+def validation_report(predictor: Predictor, prepared: Prepared) -> ClassificationReport | None:
+    """The report on the rows whose labels may choose something, if there are any."""
+    rows, arrays = prepared.split.validation, prepared.arrays
     if len(rows) == 0:
         return None
-    return accuracy(predictor.predict_proba(prepared.arrays.x[rows]), prepared.arrays.y[rows])
+    return classification_report(predictor.predict_proba(arrays.x[rows]), arrays.y[rows])
 
 
 def _with_earlier(trained: Trained, logged: list[dict[str, Any]], facts: DataFacts) -> Trained:
@@ -223,8 +224,8 @@ def _config(prepared: Prepared) -> rundir.RunConfig:
 class _Recorder(Hooks):
     """Writes metrics and a checkpoint after each epoch, then passes the event on.
 
-    The metrics hold `validation_accuracy` where there are validation rows: that of the weights
-    after the epoch, before any averaging; not in a first stage, which reads no label.
+    The metrics hold `validation_accuracy`, nll, brier and ece where there are validation rows: of
+    the weights after the epoch, before any averaging; not in a first stage, which reads no label.
     """
 
     def __init__(self, folder: Path, hooks: Hooks, prepared: Prepared) -> None:
@@ -244,5 +245,6 @@ class _Recorder(Hooks):
             return {}  # nothing has learned a label yet
         with evaluating(model):  # training goes on in its own mode
             predictor = predictor_of(model, self.prepared.training_set, recipe.training)
-            reached = validation_accuracy(predictor, self.prepared)
-        return {} if reached is None else {"validation_accuracy": reached}
+            found = validation_report(predictor, self.prepared)
+        measures = ("accuracy", "nll", "brier", "ece")
+        return {} if found is None else {f"validation_{m}": getattr(found, m) for m in measures}
