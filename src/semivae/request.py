@@ -116,8 +116,10 @@ def _split(arrays: Arrays, request: Request) -> LabelSplit:
     else:
         known = int((arrays.y >= 0).sum())
         labels = known if request.labels is None else request.labels
-        names, held = arrays.classes, request.validation
-        split = balanced_split(arrays.y, labels, request.seed, held, len(names), names)
+        names = arrays.classes
+        split = balanced_split(
+            arrays.y, labels, request.seed, request.validation, len(names), names
+        )
     if not request.holdout:
         return split
     if request.validation:

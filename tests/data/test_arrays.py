@@ -78,6 +78,9 @@ def test_neither_order_of_axes_is_an_error_that_asks():
         check_features(np.zeros((5, 32, 32, 4)))
 
 
+NAType = type("NAType", (), {})  # as pandas calls the type of its missing value
+
+
 class Refuses:
     """As a tensor on another device does."""
 
@@ -95,7 +98,9 @@ class Refuses:
         (np.zeros((3, 0)), r"0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1 is required"),
         (np.zeros((3, 0, 5)), r"0 feature\(s\)"),
         (np.array([["a", "b"]]), "dtype <U1"),
-        (np.array([[1, "b"]], dtype=object), "dtype object"),
+        (np.array([[1, "b"]], dtype=object), "dtype object and 'b' in row 0, column 1: features"),
+        (np.array([[1, None]], dtype=object), "1 NaN and 0 infinite .* row 0, column 1"),
+        (np.array([[NAType(), 2]], dtype=object), "1 NaN and 0 infinite .* row 0, column 0"),
         (np.array([["2020-01-01"]], dtype="M8[D]"), "must be numbers"),
         (np.array([[1 + 2j]]), "Complex data not supported"),
         ([[1, 2], [3]], "one array of numbers"),
@@ -119,8 +124,17 @@ def test_nan_and_infinity_are_counted_and_the_first_row_named(shape, block_bytes
     X[18, 0] = np.inf
     X[49] = np.nan
     X[30, 1] = -np.inf
-    with pytest.raises(InputError, match="5 NaN and 2 infinite values, the first in row 17"):
+    where = "row 17, column 3" if len(shape) == 2 else "row 17:"
+    with pytest.raises(InputError, match=f"5 NaN and 2 infinite values, the first in {where}"):
         check_features(X.reshape(shape))
+
+
+def test_columns_of_several_types_are_numbers():
+    """As a data frame has them, a column of booleans beside one of floats."""
+    X = np.array([[True, 1.5, 2], [False, np.float32(0.5), np.int64(3)]], dtype=object)
+    seen = check_features(X)
+    assert seen.dtype == np.float64
+    np.testing.assert_array_equal(seen, [[1, 1.5, 2], [0, 0.5, 3]])
 
 
 def test_the_search_for_nan_takes_one_block_of_memory(tmp_path, monkeypatch):

@@ -4,10 +4,11 @@ The data keep their dtype and their place: they are neither copied nor converted
 is memory-mapped stays so, and uint8 images stay uint8 until a batch of them reaches the device.
 """
 
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float64, Num, Shaped
 
 from semivae.errors import InputError
 
@@ -81,33 +82,53 @@ def _numeric(X: object) -> Num[np.ndarray, "..."]:
             f"X is {array.dtype}: Complex data not supported, give real and imaginary part as "
             "two features"
         )
+    if array.dtype.kind == "O" and array.ndim > 1:  # a frame of columns of several types
+        return _from_objects(array)
     if array.dtype.kind not in "uif":
-        raise InputError(
-            f"X has dtype {array.dtype}: features must be numbers, encode texts and categories "
-            "first and convert with X.astype(numpy.float32)"
-        )
+        raise InputError(f"X has dtype {array.dtype}: {_ENCODE}")
     return array
+
+
+_ENCODE = (
+    "features must be numbers, encode texts and categories first and convert with "
+    "X.astype(numpy.float32)"
+)
+
+
+def _from_objects(array: Shaped[np.ndarray, "N *X"]) -> Float64[np.ndarray, "N *X"]:
+    """Numbers and booleans as float64, and NaN for None and pandas.NA."""
+    numbers_of = np.empty(array.shape)
+    for at, value in np.ndenumerate(array):
+        if isinstance(value, numbers.Real):
+            numbers_of[at] = value
+        elif value is None or type(value).__name__ == "NAType":
+            numbers_of[at] = np.nan
+        else:
+            where = f"row {at[0]}, column {', '.join(map(str, at[1:]))}"
+            raise InputError(f"X has dtype object and {value!r} in {where}: {_ENCODE}")
+    return numbers_of
 
 
 def _check_finite(array: Num[np.ndarray, "N ..."]) -> None:
     if array.dtype.kind != "f":
         return
     n_nan = n_infinite = 0
-    first_row: int | None = None
+    first: tuple[int, ...] | None = None
     for start, block in row_blocks(array):
         finite = np.isfinite(block)
         if finite.all():
             continue
-        if first_row is None:
-            bad_rows = ~finite.reshape(len(block), -1).all(axis=1)
-            first_row = start + int(bad_rows.argmax())
+        if first is None:
+            row, *column = np.argwhere(~finite)[0].tolist()
+            first = (start + row, *column)
         nan = int(np.isnan(block).sum())
         n_nan += nan
         n_infinite += int((~finite).sum()) - nan
-    if first_row is not None:
+    if first is not None:
+        column = f", column {first[1]}" if array.ndim == 2 else ""
         raise InputError(
             f"X contains {n_nan} NaN and {n_infinite} infinite values, the first in row "
-            f"{first_row}: fill them or drop those rows"
+            f"{first[0]}{column}: fill them or drop those rows"
         )
 
 
