@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from semivae import labels, objective_specs, objectives, optimizers, terms, weighting
+from semivae.data.views import Views
 from semivae.errors import InputError
 from semivae.models import deep_networks, networks, specs
 from semivae.schedules import Ramp
@@ -197,4 +198,5 @@ _NESTED: Mapping[str, type] = {
     "pretraining": Training,
     "refining": Training,
     "smoothness": Smoothness,
+    "views": Views,
 }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from semivae.averaging import add_to_average, take_average
 from semivae.data.batches import SemiSupervisedBatches
+from semivae.data.views import AS_GIVEN, Views
 from semivae.finite import Means, check_gradient
 from semivae.models.base import DeepGenerativeModel
 from semivae.noise import Noise
@@ -29,7 +30,7 @@ class Training:
     after each step of the last `average` of training (a fraction; 0: the last weights).
     `corruption` is the standard deviation of the noise on what q reads while this stage trains
     (see `Noise.seen`), in units of the scaled x; 0: none. All that is logged by step is under it,
-    probes and predictions read x as it is.
+    probes and predictions read x as it is. `views` are how images vary from step to step.
     `bfloat16` multiplies in that precision where the processor does so in hardware, and so does
     the trained model's q(y|x) of images; losses and the heads stay in float32.
     """
@@ -43,6 +44,7 @@ class Training:
     average: float = 0.0
     corruption: float = 0.0
     bfloat16: bool = True
+    views: Views = AS_GIVEN
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -176,6 +178,7 @@ def fit(
                 accelerator.process_index,
                 accelerator.num_processes,
                 training.corruption,
+                training.views,
             )
             with precision:
                 result = step_module(batch, noise, StepState(step, step / steps, buffers))
@@ -224,17 +227,19 @@ def step_input(
     rank: int = 0,
     processes: int = 1,
     corruption: float = 0.0,
+    views: Views = AS_GIVEN,
 ) -> tuple[dict[str, Rows], Noise]:
-    """What a step reads: this process's share of each stream's rows, with their labels if the
-    stream has them, and the noise of the step."""
+    """What a step reads: this process's share of each stream's rows, in views of their own, with
+    their labels if the stream has them, and the noise of the step."""
     rows = {
         name: batches.labeled_at(step) if name == LABELED else batches.unlabeled_at(step)
         for name in streams
     }
     sizes = tuple((name, len(numbers)) for name, numbers in rows.items())
+    noise = Noise(seed, step, sizes, device, rank, processes, corruption)
     batch: dict[str, Rows] = {}
     for name, numbers in rows.items():
         own = numbers[share(len(numbers), rank, processes)]
         y = batches.y_at(own, device) if name == LABELED else None
-        batch[name] = Rows(batches.x_at(own, device), y)
-    return batch, Noise(seed, step, sizes, device, rank, processes, corruption)
+        batch[name] = Rows(views(batches.x_at(own, device), noise.of(name)), y)
+    return batch, noise

@@ -91,7 +91,13 @@ def dry_step(stages: Sequence[Stage]) -> None:
         training = replace(stage.training, labeled_rows=2, unlabeled_rows=2)
         objective, batches = stage.objective, stage._replace(training=training).batches
         batch, noise = step_input(
-            batches, objective.streams, 0, 0, device, corruption=training.corruption
+            batches,
+            objective.streams,
+            0,
+            0,
+            device,
+            corruption=training.corruption,
+            views=training.views,
         )
         training.optimizer.build(stage.model.parameters())
         with autocast(training.bfloat16, device):

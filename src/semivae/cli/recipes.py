@@ -78,6 +78,8 @@ def _trained(plain: dict[str, Any]) -> str:
         "mean of the last {:g} of the steps": plain["average"],
         "noise {:g} on what q reads": plain["corruption"],
         "gradients clipped at {:g}": plain["clip_norm"],
+        "mirrored at random": plain["views"]["flips"],
+        "moved by up to {} pixels": plain["views"]["shifts"],
     }
     return ", ".join(
         (
