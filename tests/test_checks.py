@@ -16,6 +16,7 @@ from semivae.request import Request, prepare
         ("auto", ("network=paper-cnn",), "or set network=mlp"),
         ("auto", ("likelihood=bernoulli",), "of pixels from 0 to 1: set likelihood=learned"),
         ("kingma-m2", ("likelihood=binarized",), "whose columns are standardized"),
+        ("auto", ("training.views.flips=true",), "views are of images: leave views.flips"),
         ("auto", ("likelihood=rectified-gaussian",), "never below 0: set likelihood=gaussian"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from semivae import labels, objectives, weighting
 from semivae.config import CHOICES, REFERENCES, choose, from_plain, set_value, to_plain
+from semivae.data.views import Views
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Relaxed, StraightThrough
 from semivae.models import networks, specs
@@ -189,6 +190,8 @@ def test_the_objectives_have_the_symbols_of_the_paper() -> None:
         ("training.average", "0.5", lambda r: r.training.average == 0.5),
         ("training.clip_norm", "1", lambda r: r.training.clip_norm == 1.0),
         ("training.corruption", "0.5", lambda r: r.training.corruption == 0.5),
+        ("training.views.flips", "true", lambda r: r.training.views == Views(flips=True)),
+        ("baseline.views.shifts", "4", lambda r: r.baseline.views == Views(shifts=4)),
         ("objective.alpha", "none", lambda r: r.objective.alpha is None),
         ("objective.beta", "2", lambda r: r.objective.beta == 2.0),
         ("objective.gamma", "ramp(0,3,0.5)", lambda r: r.objective.gamma == Ramp(0.0, 3.0, 0.5)),

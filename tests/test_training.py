@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.scaling import pixels
+from semivae.data.views import Views
 from semivae.discriminative import supervised
 from semivae.finite import Means, NonFiniteError
 from semivae.labels import Sampled
@@ -29,9 +30,10 @@ from semivae.optimizers import Adam, AdamW, LearningRate, OneCycle, Optimizer
 from semivae.streams import LABELED, StepState, Streams
 from semivae.sums import Loss, Objective, Term, TermValue
 from semivae.terms import LabelLogLikelihood
-from semivae.training import EpochLog, Snapshot, Training, fit, on_cpu
+from semivae.training import EpochLog, Snapshot, Training, fit, on_cpu, step_input
 
 OBJECTIVE = optimized_elbo(1.0, 0.3, 0.3, 0.05)  # remembers a running marginal
+CPU = torch.device("cpu")
 STEPS = 4  # an epoch of 30 unlabeled rows in batches of at most 8
 TRAINING = Training(
     epochs=3,
@@ -478,6 +480,18 @@ def test_means_are_of_all_that_was_added() -> None:
     for value in (1.0, 2.0, 6.0):
         means.add(Loss(torch.tensor(-value), {"a": torch.tensor(10 * value)}, {}), step=0)
     assert means.values() == (-3.0, {"a": 30.0})
+
+
+def test_a_step_reads_each_stream_in_views_of_its_own() -> None:
+    x, y = np.random.default_rng(0).random((40, 1, 6, 6), np.float32), np.arange(40) % 4 - 1
+    batches = SemiSupervisedBatches(x, y, 3, pixels(1.0), 5, 8, 0)
+    plain, _ = step_input(batches, ("labeled", "unlabeled"), 0, 2, CPU)
+    views = Views(flips=True, shifts=2)
+    batch, noise = step_input(batches, ("labeled", "unlabeled"), 0, 2, CPU, views=views)
+    for name, rows in batch.items():
+        assert not torch.equal(rows.x, plain[name].x)
+        torch.testing.assert_close(rows.x, views(plain[name].x, noise.of(name)))
+    assert torch.equal(batch["labeled"].y, plain["labeled"].y)
 
 
 def test_the_precision_is_the_recipes_whatever_the_environment_says() -> None:
