@@ -19,9 +19,11 @@ from semivae.paper.results import RunResult, load_results
 from semivae.paper.runs import execute
 from semivae.paper.sides import (
     M2,
+    NO_VIEWS,
     OPTIMIZED,
     SUPERVISED,
     TITLES,
+    beside_labels_alone,
     m2_of,
     not_smooth,
     sharp,
@@ -121,7 +123,7 @@ def _without(data: str, counts: Sequence[int], seed: int, quick: bool) -> list[C
             Cell(SUPERVISED, alone),
             Cell(M2, m2_of(plain)),
             Cell(OPTIMIZED, sharp(plain)),
-            Cell(SMOOTH, asked),
+            Cell(SMOOTH, beside_labels_alone(asked)),
         ]
     return cells
 
@@ -131,7 +133,8 @@ def _alone_settings(data: str, labels: int) -> tuple[str, ...]:
     chosen = BASELINES.get(data, UNTRIED)
     steps = chosen.passes * -(-1000 // BATCH)
     passes = max(chosen.passes, -(-steps // -(-labels // BATCH)))
-    return (f"baseline.epochs={passes}", f"baseline.corruption={chosen.noise:g}")
+    noise = f"baseline.corruption={chosen.noise:g}"
+    return (f"baseline.epochs={passes}", noise, *NO_VIEWS.get(data, ()))
 
 
 def groups(plan: Sequence[Cell]) -> list[list[Cell]]:

@@ -52,8 +52,7 @@ def read(results: Path) -> Collected:
 
 def sides_in(results: Path, quick: bool) -> Sides:
     """The runs of every row whose result files are there."""
-    found: dict[tuple[str, str], list[RunResult]] = {}
-    runs = load_results(results)
+    found, runs = {}, load_results(results)
     for side in sides(quick):
         wanted = replace(side.request, seed=0)
         here = [run for run in runs if replace(run.asked, seed=0) == wanted]
@@ -94,7 +93,10 @@ def tabulate(results: Sides) -> Collected:
             continue
         if M2 in here:
             rows.append(_supervised_row(title, data, here[M2]))
-        rows += [_row(title, data, model, here) for model in here]
+        for model in here:
+            if model == OPTIMIZED + OUR_DEFAULTS and _has_alone(here[model]):
+                rows.append(_supervised_row(title, data, here[model], OUR_DEFAULTS))
+            rows.append(_row(title, data, model, here))
         words = verdict(data, here.get(M2, []), here.get(OPTIMIZED, []))
         if words:
             verdicts[title] = words + _gains_under_our_defaults(here)
@@ -157,10 +159,17 @@ def _paired(m2: Sequence[RunResult], optimized: Sequence[RunResult]) -> list[lis
 
 def gain_over_supervised(here: Mapping[str, Sequence[RunResult]], kind: str) -> Gain | None:
     """The gain of Optimized-ELBO of a kind over the same network without unlabeled rows, which
-    rides on the runs of the paper's M2; `here` has the runs of a data set by model."""
-    ours = {run.asked.seed: run.accuracy for run in here.get(OPTIMIZED + kind, [])}
-    alone = {run.asked.seed: run.supervised_only for run in here.get(M2, [])}
+    rides on its own runs where it has views, and else on those of the paper's M2; `here` has the
+    runs of a data set by model."""
+    runs = here.get(OPTIMIZED + kind, [])
+    ours = {run.asked.seed: run.accuracy for run in runs}
+    beside = runs if _has_alone(runs) else here.get(M2, [])
+    alone = {run.asked.seed: run.supervised_only for run in beside}
     return gain(ours, {seed: value for seed, value in alone.items() if value is not None})
+
+
+def _has_alone(runs: Sequence[RunResult]) -> bool:
+    return bool(runs) and all(run.supervised_only is not None for run in runs)
 
 
 def _gains_under_our_defaults(here: Mapping[str, Sequence[RunResult]]) -> str:
@@ -217,18 +226,18 @@ def _improvement(data: str, model: str, here: Mapping[str, Sequence[RunResult]])
     return f"{found.text(2)}{printed}"
 
 
-def _supervised_row(title: str, data: str, runs: list[RunResult]) -> ResultRow:
+def _supervised_row(title: str, data: str, runs: Sequence[RunResult], kind: str = "") -> ResultRow:
     accuracies = [run.supervised_only for run in runs]
     return ResultRow(
         dataset=title,
-        model=SUPERVISED,
+        model=SUPERVISED + kind,
         paper=None,
         accuracies=tuple(accuracy for accuracy in accuracies if accuracy is not None),
         n_labeled=runs[0].summary["n_labeled"],
         n_labels_used_to_choose=LABELS_USED_TO_CHOOSE[data],
         epochs=runs[0].recipe["baseline"]["epochs"],
         minutes_per_run=math.nan,
-        note="same network, no unlabeled rows",
+        note=f"same network{' and views' if kind else ''}, no unlabeled rows",
     )
 
 
@@ -237,6 +246,6 @@ def _symbols(run: RunResult) -> str:
         return f"no bound; {symbols_text(symbols_of(run.recipe))}"
     likelihood = run.recipe["likelihood"]
     sigma = {"sigma": likelihood["sigma"]} if "sigma" in likelihood else {}
-    values = symbols_text(symbols_of(run.recipe) | sigma)
-    size = f"{run.parameters / 1e6:.2f} M parameters"
-    return f"{likelihood['kind']}, {run.recipe['labels']['kind']} y; {values}; {size}"
+    symbols = symbols_text(symbols_of(run.recipe) | sigma)
+    kinds = f"{likelihood['kind']}, {run.recipe['labels']['kind']} y"
+    return f"{kinds}; {symbols}; {run.parameters / 1e6:.2f} M parameters"

@@ -43,7 +43,11 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             "2 in the first half of the training; beside it the classifier alone, under the same "
             "terms without bounds and the label's divergences"
         ),
-        "augmentation": "none",
+        "augmentation": (
+            "under our defaults CIFAR-10's images are mirrored at random and moved by up to 4 "
+            "pixels (data.views), for the classifier alone and supervised only beside them too; "
+            "else none, without smoothness neither"
+        ),
         "sum over y": (
             "literal rows: Gumbel-Softmax; our defaults: the likeliest classes exactly and an "
             "unbiased draw from the rest (labels=pruned); the classifier alone: none"
