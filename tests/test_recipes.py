@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from semivae.data.views import AS_GIVEN, Views
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
@@ -152,6 +153,17 @@ def test_auto_learns_faster_from_many_images() -> None:
     assert peaks == {"images": 3e-3, "table": 1e-3}
     few = build("auto", MNIST._replace(n_unlabeled=MANY_ROWS))
     assert few.training.optimizer == Adam(1e-3)
+
+
+def test_auto_varies_colour_images_alone_and_its_baseline_with_them() -> None:
+    for event, views in (
+        ((3, 32, 32), Views(flips=True, shifts=4)),
+        ((3, 20, 100), Views(flips=True, shifts=2)),
+        ((1, 32, 32), AS_GIVEN),
+        ((30,), AS_GIVEN),
+    ):
+        recipe = build("auto", DataFacts(event, 100, 20_000, 10))
+        assert recipe.training.views == recipe.baseline.views == views
 
 
 def test_auto_is_smooth_for_images_alone() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from semivae.config import set_value, to_plain
+from semivae.data.views import AS_GIVEN, Views
 from semivae.labels import Relaxed
 from semivae.models.specs import Gaussian
 from semivae.objective_specs import OptimizedELBO
@@ -205,6 +206,16 @@ def test_one_seed_allows_no_verdict() -> None:
     assert text.endswith("one seed allows no verdict.")
 
 
+def test_the_gain_over_labels_alone_is_over_those_in_the_same_views() -> None:
+    """They ride on our own runs where images have views, and else on those of the paper's M2."""
+    m2 = [result(95.0, 80.0 + seed, "paper-m2", seed) for seed in range(3)]
+    own = [result(97.0, 90.0 + seed, "paper-optimized", seed) for seed in range(3)]
+    none = [result(97.0, None, "paper-optimized", seed) for seed in range(3)]
+    for runs, expected in ((own, 6.0), (none, 16.0)):
+        gained = gain_over_supervised({M2: m2, OPTIMIZED + OUR_DEFAULTS: runs}, OUR_DEFAULTS)
+        assert gained is not None and gained.mean == pytest.approx(expected)
+
+
 def test_only_seeds_that_both_sides_have_are_paired() -> None:
     """M2 has seeds 0 and 1, the other side 0, 1 and 2: runs are committed one by one."""
     text = verdict([97.0, 97.2], [98.0, 98.2, 50.0])
@@ -320,7 +331,8 @@ def test_the_classifier_alone_is_our_defaults_without_bounds_under_the_same_pres
 ) -> None:
     table = {side.model: side for side in sides(quick=False) if side.data == data}
     alone, ours = (recipe_of(table[model + OUR_DEFAULTS]) for model in (WITHOUT_BOUND, OPTIMIZED))
-    assert dataclasses.replace(alone, objective=ours.objective) == ours
+    alike = dataclasses.replace(alone, objective=ours.objective, baseline=ours.baseline)
+    assert alike == ours
     assert ours.smoothness.weight > 0
     theirs, own = alone.objective, ours.objective
     assert (theirs.alpha, theirs.gamma) == (own.alpha, own.gamma)
@@ -334,9 +346,15 @@ def test_without_smoothness_nothing_else_is_gone_but_passes_come_back(data: str)
     rough, ours = (recipe_of(table[OPTIMIZED + kind]) for kind in (NOT_SMOOTH, OUR_DEFAULTS))
     assert rough.smoothness == Smoothness(weight=0.0)
     assert rough.training.epochs == {"mnist": 10, "cifar10": 12}[data] > ours.training.epochs
-    training = dataclasses.replace(rough.training, epochs=ours.training.epochs)
+    assert rough.training.views == rough.baseline.views == AS_GIVEN
+    views = {"mnist": AS_GIVEN, "cifar10": Views(flips=True, shifts=4)}[data]
+    assert ours.training.views == ours.baseline.views == views
+    training = dataclasses.replace(
+        rough.training, epochs=ours.training.epochs, views=ours.training.views
+    )
     assert rough.objective == OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
     rough = dataclasses.replace(rough, objective=ours.objective, training=training)
+    rough = dataclasses.replace(rough, baseline=ours.baseline)
     assert dataclasses.replace(rough, smoothness=ours.smoothness) == ours
 
 
@@ -366,7 +384,11 @@ def test_every_data_set_has_both_sides_both_ways_and_one_baseline_each() -> None
     assert [(side.data, side.model) for side in table] == [
         (data, model) for data in ("mnist", "cifar10") for model in models
     ]
-    assert [side.model for side in table if side.request.baseline] == [M2, M2]
+    with_baseline = [(side.data, side.model) for side in table if side.request.baseline]
+    ours = ("cifar10", OPTIMIZED + OUR_DEFAULTS)  # in views, which M2's has not
+    assert with_baseline == [("mnist", M2), ("cifar10", M2), ours]
+    settings = {side[:2]: side.request.settings for side in table}
+    assert settings[ours] == ("baseline.epochs=80",)
 
 
 def test_quick_is_the_same_table_on_fewer_rows_and_epochs() -> None:
@@ -411,7 +433,11 @@ def test_the_table_takes_runs_in_the_order_of_the_plan() -> None:
         for side in plan
     )
     table = table_of(plan, ended)
-    assert len(table.rows) == 14
+    assert len(table.rows) == 15
+    assert [row.model for row in table.rows[-3:-1]] == [
+        SUPERVISED + OUR_DEFAULTS, OPTIMIZED + OUR_DEFAULTS,
+    ]  # fmt: skip
+    assert table.rows[-3].note == "same network and views, no unlabeled rows"
     assert row_of([row for row in table.rows if row.dataset == "MNIST"], M2).mean == 96.5
     assert set(table.verdicts) == {"MNIST", "CIFAR-10"}
 

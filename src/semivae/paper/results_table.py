@@ -41,8 +41,8 @@ def table_of(plan: Sequence[Side], ended: Iterable[RunResult]) -> Collected:
     return tabulate(results)
 
 
+# The runs of each row, by data set and model, seed by seed.
 Sides = Mapping[tuple[str, str], list[RunResult]]
-"""The runs of each row, by data set and model, seed by seed."""
 
 
 def read(results: Path) -> Collected:
@@ -175,9 +175,8 @@ def _has_alone(runs: Sequence[RunResult]) -> bool:
 def _gains_under_our_defaults(here: Mapping[str, Sequence[RunResult]]) -> str:
     """A sentence of those without smoothness, and one of those with; empty where the sides of one
     share no seed."""
-    words = ""
+    words, over_supervised = "", gain_over_supervised(here, NOT_SMOOTH)
     over_m2 = gain_over(here.get(M2 + NOT_SMOOTH, []), here.get(OPTIMIZED + NOT_SMOOTH, []))
-    over_supervised = gain_over_supervised(here, NOT_SMOOTH)
     if over_m2 is not None and over_supervised is not None:
         words += (
             f" Under our defaults without smoothness the gain is {_points(over_m2)}); over the "
