@@ -15,7 +15,7 @@ from semivae.optimizers import Adam
 from semivae.paper import results_table
 from semivae.paper.ablation_plan import KEYS, SymbolLevels
 from semivae.paper.results import RunResult
-from semivae.paper.results_table import table_of, tabulate
+from semivae.paper.results_table import gain_over_supervised, table_of, tabulate
 from semivae.paper.results_table_page import TITLE, markdown, protocol
 from semivae.paper.sides import (
     LITERAL_EPOCHS,
