@@ -37,7 +37,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
         information, and the label smoothing. None: the recipe's. Of "auto" the first three are
         300 for many grey images, and its smoothness too: change them together, as only their
-        ratios count.
+        ratios count. Images in colour it mirrors at random and moves a little while it trains.
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
         M2 on the codes: M1's own, and those of both together, are the recipe's.
