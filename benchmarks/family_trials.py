@@ -95,9 +95,9 @@ def section(found: Sequence[Trial]) -> str:
         "What", "Labels", "Objective", "Settings", "Epochs", "Validation accuracy, %", "Trial",
     )  # fmt: skip
     return (
-        "## What was tried\n\nEach on the labels of split 100, scored on 2,000 further training "
-        "labels at its end, or where it was stopped; no run has that split. Those of a grid "
-        "choose the settings of a row, those by hand decided which grids there are, and nothing "
+        "## What was tried\n\nEach on the labels of split 100 unless it names another, scored on "
+        "2,000 further training labels at its end, or where it was stopped; no run has that "
+        "split. Those of a grid choose the settings of a row, those by hand decided which grids there are, and nothing "
         "else. A target that is missed "
         f"was missed after these.\n\n{table(header, rows)}"
     )
