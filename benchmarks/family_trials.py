@@ -97,7 +97,7 @@ def section(found: Sequence[Trial]) -> str:
     return (
         "## What was tried\n\nEach on the labels of split 100 unless it names another, scored on "
         "2,000 further training labels at its end, or where it was stopped; no run has that "
-        "split. Those of a grid choose the settings of a row, those by hand decided which grids there are, and nothing "
-        "else. A target that is missed "
+        "split. Those of a grid choose the settings of a row, those by hand decided which grids "
+        "there are, and nothing else. A target that is missed "
         f"was missed after these.\n\n{table(header, rows)}"
     )
