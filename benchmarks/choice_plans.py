@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from semivae.fitting import Hooks, Trained, train
+from semivae.paper.sides import NO_VIEWS
 from semivae.predictor import TrainingSet
 from semivae.recipe import Recipe
 
@@ -72,9 +73,10 @@ def alpha_epochs(*triples: tuple[float, int, float]) -> list[Settings]:
     ]
 
 
-def before_smoothness(epochs: int, settings: Iterable[Settings]) -> list[Settings]:
-    """Candidates of the time when our default recipe had no smoothness, and more passes."""
-    return [("smoothness.weight=0", f"training.epochs={epochs}", *each) for each in settings]
+def before_smoothness(epochs: int, settings: Iterable[Settings], data: str) -> list[Settings]:
+    """Candidates of when our default recipe had neither smoothness nor views, and more passes."""
+    base = ("smoothness.weight=0", f"training.epochs={epochs}", *NO_VIEWS.get(data, ()))
+    return [(*base, *each) for each in settings]
 
 
 def beta_gamma(*pairs: tuple[float, float]) -> list[Settings]:
@@ -156,6 +158,7 @@ PLANS = {
                         (0.001, 0), (0.003, 0), (0.005, 0), (0.003, 0.3), (0.003, 0.5)
                     )
                 ),
+                "mnist",
             ),
         ),
         Side(
@@ -220,6 +223,7 @@ PLANS = {
                     ("objective.alpha=10", *settings)
                     for settings in peak_corruption((0.001, 0), (0.003, 0), (0.003, 0.3))
                 ),
+                "cifar10",
             ),
         ),
         Side(
@@ -232,6 +236,7 @@ PLANS = {
                     (*settings, "objective.alpha=10", "objective.beta=10", "objective.gamma=10")
                     for settings in peak_corruption((0.003, 0), (0.003, 0.3))
                 ),
+                "cifar10",
             ),
         ),
     ),

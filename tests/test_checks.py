@@ -16,7 +16,8 @@ from semivae.request import Request, prepare
         ("auto", ("network=paper-cnn",), "or set network=mlp"),
         ("auto", ("likelihood=bernoulli",), "of pixels from 0 to 1: set likelihood=learned"),
         ("kingma-m2", ("likelihood=binarized",), "whose columns are standardized"),
-        ("auto", ("training.views.flips=true",), "views are of images: leave views.flips"),
+        ("auto", ("training.views.flips=true",), "are of images, and this stage reads none"),
+        ("auto", ("baseline.views.shifts=1",), "are of images, and this stage reads none"),
         ("auto", ("likelihood=rectified-gaussian",), "never below 0: set likelihood=gaussian"),
     ],
 )
@@ -32,9 +33,9 @@ def test_every_other_recipe_takes_a_table(recipe: str) -> None:
     assert prepare(Request("wine", labels=9, recipe=recipe)).recipe.likelihood == LearnedSigma()
 
 
-def fit(y: list[int], recipe: str = "auto") -> None:
+def fit(y: list[int], recipe: str = "auto", gamma: float | None = None) -> None:
     x = np.random.default_rng(0).normal(size=(len(y), 4))
-    SemiVAEClassifier(recipe=recipe, epochs=1).fit(x, y)
+    SemiVAEClassifier(recipe=recipe, gamma=gamma, epochs=1).fit(x, y)
 
 
 def test_unequal_classes_are_warned_of_where_they_are_drawn_to_be_equal() -> None:
@@ -44,3 +45,4 @@ def test_unequal_classes_are_warned_of_where_they_are_drawn_to_be_equal() -> Non
     fit([0] * 4 + [1] + unlabeled)  # too few to know
     fit([0] * 40 + [1] * 25 + unlabeled)
     fit([0] * 40 + [1] * 10 + unlabeled, recipe="m1m2")
+    fit([0] * 40 + [1] * 10 + unlabeled, gamma=0.0)

@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from semivae import SemiVAEClassifier, rundir, runs
 from semivae.assessment import log_p_x
+from semivae.data.views import AS_GIVEN, Views
 from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
@@ -270,6 +271,20 @@ def test_pixels_are_mapped_to_0_to_1(x: np.ndarray, largest: float) -> None:
     assert float(clf.predictor_.scaling.shift) == 0.0
 
 
+def test_views_are_the_recipes_unless_said_otherwise() -> None:
+    colour = np.repeat(IMAGES[:, None], 3, 1)
+    for x, views, expected in (
+        (colour, None, Views(flips=True, shifts=1)),
+        (colour, False, AS_GIVEN),
+        (IMAGES, None, AS_GIVEN),
+        (IMAGES, True, Views(flips=True, shifts=1)),
+    ):
+        clf = SemiVAEClassifier(epochs=1, views=views).fit(x, image_labels(60))
+        assert clf.recipe_.training.views == expected
+    with pytest.raises(InputError, match="are of images, and this stage reads none"):
+        SemiVAEClassifier(epochs=1, views=True).fit(BLOBS, Y)
+
+
 def test_images_in_other_units_than_those_of_training_are_warned_of() -> None:
     clf = SemiVAEClassifier(epochs=1).fit(IMAGES, image_labels(60))
     for x in (IMAGES, IMAGES / 2, 0 * IMAGES):
@@ -355,6 +370,7 @@ def test_clone_and_get_params(fitted: SemiVAEClassifier) -> None:
         "random_state": 0,
         "channels_last": None,
         "smoothness": None,
+        "views": None,
     }
     copied = clone(fitted)
     assert copied.get_params() == fitted.get_params()

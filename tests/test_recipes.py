@@ -160,6 +160,7 @@ def test_auto_varies_colour_images_alone_and_its_baseline_with_them() -> None:
         ((3, 32, 32), Views(flips=True, shifts=4)),
         ((3, 20, 100), Views(flips=True, shifts=2)),
         ((1, 32, 32), AS_GIVEN),
+        ((4, 32, 32), AS_GIVEN),
         ((30,), AS_GIVEN),
     ):
         recipe = build("auto", DataFacts(event, 100, 20_000, 10))

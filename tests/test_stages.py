@@ -238,6 +238,11 @@ def test_each_stage_has_random_numbers_of_its_own() -> None:
         model.m1.posterior.mean.weight.mul_(20.0)  # so that some dimension counts as used
     stages = [phase.build() for phase in phases(data, recipe, model, 0)]
     assert len({stage.seed for stage in stages}) == 3
+    recipe = replace(recipe, probe=50)
+    second, third = (phase.build().probe for phase in phases(data, recipe, model, 0)[1:])
+    assert second is not None and third is not None and second.seed == third.seed
+    for ours, theirs in zip(second.rows, third.rows, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     orders = [tuple(stage.batches.unlabeled_at(0)) for stage in stages[1:]]
     assert orders[0] != orders[1]
 

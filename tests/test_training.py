@@ -518,8 +518,26 @@ def test_a_device_without_float64_is_not_used(
     device: str | None, stays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = device and torch.device(device)
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: found)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)
     assert on_cpu() == stays
+
+
+def test_an_accelerator_of_another_precision_is_an_error_that_says_so() -> None:
+    code = (
+        "import accelerate\n"
+        "from test_training import OBJECTIVE, TRAINING, fit, some_batches, some_model\n"
+        "accelerate.Accelerator(mixed_precision='bf16', cpu=True)\n"
+        "fit(some_model(), OBJECTIVE, some_batches(), TRAINING, 0, stop_after=1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    assert "InputError: this process has an Accelerator that differs" in done.stderr
 
 
 def test_accelerate_is_imported_when_training_starts_and_not_before() -> None:

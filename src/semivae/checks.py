@@ -4,11 +4,13 @@ import math
 import warnings
 
 import numpy as np
+import torch
 
 from semivae.errors import InputError
 from semivae.finite import NonFiniteError
 from semivae.models.networks import PaperCNN, PaperCNN43
 from semivae.models.specs import Bernoulli, Binarized, Rectified
+from semivae.noise import Noise
 from semivae.predictor import TrainingSet
 from semivae.probing import check_probe
 from semivae.processes import launched
@@ -16,6 +18,7 @@ from semivae.recipe import Recipe
 from semivae.stages import Stage
 from semivae.streams import LABELED, UNLABELED
 from semivae.terms import MutualInformation, RunningMutualInformation
+from semivae.training import Training
 from semivae.trials import dry_step, untrained_stages
 
 
@@ -24,6 +27,7 @@ def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
     _check_table(data, recipe)
     check_probe(data.y, recipe.probe, data.facts.classes)
     try:
+        _check_views(data, recipe.baseline)
         stages = untrained_stages(data, recipe, seed=0)
         for stage in stages:
             _check_plug_in(stage)
@@ -32,6 +36,12 @@ def check_recipe(data: TrainingSet, recipe: Recipe) -> None:
         dry_step(stages)
     except (ValueError, NonFiniteError) as error:
         raise InputError(str(error)) from error
+
+
+def _check_views(data: TrainingSet, baseline: Training) -> None:
+    """Those of the baseline, which is trained last."""
+    two = torch.zeros(2, *data.facts.event)
+    baseline.views(two, Noise(0, 0, ((LABELED, 2),), two.device))
 
 
 def _check_shares(stage: Stage) -> None:
@@ -64,8 +74,8 @@ def _warn_of_unequal_classes(data: TrainingSet, stage: Stage) -> None:
     """The mutual information is largest where q(y) is uniform, and so is p(y)."""
     counts = np.bincount(data.y[data.y >= 0], minlength=len(data.classes))
     most, fewest = int(counts.max()), int(counts.min())
-    terms = [part.term for total in stage.objective.sums for part in total.parts]
-    informed = any(isinstance(t, MutualInformation | RunningMutualInformation) for t in terms)
+    parts = [part for total in stage.objective.sums for part in total.parts if part.weight != 0.0]
+    informed = any(isinstance(p.term, MutualInformation | RunningMutualInformation) for p in parts)
     clear = most - fewest > CLEARLY * math.sqrt(most + fewest)
     if informed and clear and most > MUCH_MORE_COMMON * fewest:
         common, rare = data.classes[counts.argmax()], data.classes[counts.argmin()]

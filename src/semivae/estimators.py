@@ -14,8 +14,9 @@ from sklearn.base import ClassifierMixin
 from semivae import rundir
 from semivae.checks import check_recipe
 from semivae.config import to_plain
-from semivae.data.classes import UNLABELED, encode_labels, known_labels
+from semivae.data.classes import UNLABELED, encode_labels, known_labels, labels_named
 from semivae.data.scaling import scaling_of
+from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
 from semivae.facade import PosteriorMean, drawn_seed, whole_number
 from semivae.files import make_folder, write_text
@@ -37,7 +38,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
         information, and the label smoothing. None: the recipe's. Of "auto" the first three are
         300 for many grey images, and its smoothness too: change them together, as only their
-        ratios count. Images in colour it mirrors at random and moves a little while it trains.
+        ratios count.
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
         M2 on the codes: M1's own, and those of both together, are the recipe's.
@@ -50,6 +51,10 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     smoothness : float or None
         How much q(y|x) is kept from changing near each row, as a weight; 0: not at all. None: the
         recipe's, which for "auto" is 10 on images, and 300 on many grey ones.
+    views : bool or None
+        Whether images are mirrored at random and moved a little while it trains: True for
+        photographs, False where that changes their class. None: the recipe's, which for "auto"
+        is True for images of 3 channels.
 
     Attributes
     ----------
@@ -83,6 +88,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = 0,
         channels_last: bool | None = None,
         smoothness: float | None = None,
+        views: bool | None = None,
     ) -> None:
         self.recipe = recipe
         self.alpha = alpha
@@ -93,6 +99,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         self.random_state = random_state
         self.channels_last = channels_last
         self.smoothness = smoothness
+        self.views = views
 
     def fit(self, X: Any, y: Any) -> "SemiVAEClassifier":
         """Learns from X (n_samples, n_features) or images and y (n_samples,), -1 where unlabeled.
@@ -192,7 +199,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         config, predictor = rundir.load(Path(folder))
         parameters = config.settings.get("estimator", {"recipe": config.recipe_name})
         estimator = cls(**parameters)
-        estimator.classes_ = np.array(config.settings.get("classes", _labels(config.classes)))
+        estimator.classes_ = np.array(config.settings.get("classes", labels_named(config.classes)))
         estimator.seed_ = config.seed
         estimator.n_features_in_ = int(np.prod(config.event))
         estimator.predictor_ = predictor
@@ -222,16 +229,13 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
                 recipe = replace(recipe, smoothness=smoothness)
             except ValueError as error:
                 raise InputError(f"smoothness={weight:g}: {error}") from None
+        if self.views is not None:
+            views = usual(data.facts.event) if self.views else AS_GIVEN
+            recipe = replace(recipe, training=replace(recipe.training, views=views))
         if self.epochs is not None:
             epochs = whole_number("epochs", self.epochs, least=1)
             recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
         return recipe
-
-
-def _labels(names: tuple[str, ...]) -> list[int] | list[str]:
-    """The labels behind the names of classes: a run of the command line knows only the names."""
-    numbers = [int(name) for name in names if name.lstrip("-").isdecimal()]
-    return numbers if [str(number) for number in numbers] == list(names) else list(names)
 
 
 def _number(name: str, value: Any) -> float:

@@ -8,8 +8,8 @@ from semivae.recipe import Reached
 Settings = tuple[str, ...]
 
 # 1,000 labels trained each trial of the choice, and 2,000 (MNIST) or 5,000 (CIFAR-10) scored it.
-# Those of MNIST chose our default recipe too; on those of CIFAR-10 it was looked at, and M2's
-# learning rate under it was chosen.
+# Those of MNIST chose our default recipe too; on those of CIFAR-10 it was looked at, M2's learning
+# rate under it was chosen, and later views of images, with the passes of labels alone in them.
 LABELS_USED_TO_CHOOSE: Mapping[str, int] = {"mnist": 3000, "cifar10": 6000}
 # Our defaults with smoothness were tried with 100 labels of splits 101 to 106 too, 2,100 each, and
 # with 50, whose rows are among these; on CIFAR-10 also with 1,000 of splits 101 and 102.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from semivae.data.views import AS_GIVEN, Views
+from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Pruned, Relaxed
 from semivae.measured import CHOSE_AUTO, CHOSE_PAPER, REACHED
@@ -159,7 +159,7 @@ def auto(facts: DataFacts) -> Recipe:
     """
     rows = facts.n_unlabeled or facts.n_labeled
     many, image, grey = rows > MANY_ROWS, len(facts.event) == 3, facts.event[0] == 1
-    views = Views(True, min(facts.event[1:]) // 8) if image and not grey else AS_GIVEN
+    views = usual(facts.event) if image and facts.event[0] == 3 else AS_GIVEN
     steps, peak, objective = 660, 1e-3, OptimizedELBO(alpha=10.0, beta=1.0, gamma=1.0)
     smooth = Smoothness(USUAL, 0.07) if image else Smoothness()
     if many:

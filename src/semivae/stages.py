@@ -29,7 +29,8 @@ from semivae.training import Training
 class Stage(NamedTuple):
     """One call of the training loop: what it trains, on which rows, under which objective, how,
     how many rows are looked at after each epoch, and whether the model explains them as they are:
-    an M2 on the codes of a frozen M1 explains draws of z1."""
+    an M2 on the codes of a frozen M1 explains draws of z1. The probe is of `probe_seed`, or else
+    of the seed of the steps."""
 
     model: DeepGenerativeModel
     data: TrainingSet
@@ -38,6 +39,7 @@ class Stage(NamedTuple):
     seed: int
     probe_size: int = 0
     explains_x: bool = True
+    probe_seed: int | None = None
 
     @property
     def batches(self) -> SemiSupervisedBatches:
@@ -47,7 +49,8 @@ class Stage(NamedTuple):
     @property
     def probe(self) -> Probe | None:
         """What is looked at after each epoch, if anything is."""
-        return probe_of(self.batches, self.probe_size, self.seed, self.explains_x)
+        seed = self.seed if self.probe_seed is None else self.probe_seed
+        return probe_of(self.batches, self.probe_size, seed, self.explains_x)
 
 
 class Place(NamedTuple):
@@ -88,11 +91,14 @@ def phases(
         )
         plan.insert(0, below)
     if (refining := recipe.refining) is not None:
-        # Of another seed: the stage before it counts its steps from 0 too.
-        again = key(seed, "refining")
-        joint = Phase(
-            data, refining, "joint/", lambda: whole_stage(data, recipe, model, refining, again)
-        )
+
+        def build() -> Stage:
+            # Of another seed, as the stage before it counts its steps from 0 too; one probe.
+            again = key(seed, "refining")
+            stage = whole_stage(data, recipe, model, refining, again)
+            return stage._replace(probe_seed=seed)
+
+        joint = Phase(data, refining, "joint/", build)
         plan.append(joint)
     return plan
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from semivae.averaging import add_to_average, take_average
 from semivae.data.batches import SemiSupervisedBatches
 from semivae.data.views import AS_GIVEN, Views
+from semivae.errors import InputError
 from semivae.finite import Means, check_gradient
 from semivae.models.base import DeepGenerativeModel
 from semivae.noise import Noise
@@ -103,7 +104,9 @@ def on_cpu() -> bool:
 
     Said to accelerate, as processes on a machine without another device would each train alone.
     """
-    device = torch.accelerator.current_accelerator(check_available=True)
+    if not torch.accelerator.is_available():
+        return True
+    device = torch.accelerator.current_accelerator()
     return device is None or device.type == "mps"
 
 
@@ -147,8 +150,10 @@ def fit(
 
     # A network of which an objective uses a part (the baseline's classifier) synchronises that.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # Precision is the recipe's: accelerate would take its own from the environment.
-    accelerator = Accelerator(cpu=on_cpu(), mixed_precision="no", kwargs_handlers=[unused])
+    try:  # precision is the recipe's: accelerate would take its own from the environment
+        accelerator = Accelerator(cpu=on_cpu(), mixed_precision="no", kwargs_handlers=[unused])
+    except ValueError as error:
+        raise InputError(f"this process has an Accelerator that differs: {error}") from error
     device = accelerator.device
     model.to(device)
     torch_optimizer = training.optimizer.build(model.parameters())

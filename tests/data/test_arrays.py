@@ -102,6 +102,8 @@ class Refuses:
         (np.array([[1, None]], dtype=object), "1 NaN and 0 infinite .* row 0, column 1"),
         (np.array([[NAType(), 2]], dtype=object), "1 NaN and 0 infinite .* row 0, column 0"),
         (np.array([["2020-01-01"]], dtype="M8[D]"), "must be numbers"),
+        (np.ones((2, 2), ">f4"), r"dtype >f4, which PyTorch does not read: give X.astype"),
+        (np.ones((2, 2), np.longdouble), "which PyTorch does not read"),
         (np.array([[1 + 2j]]), "Complex data not supported"),
         ([[1, 2], [3]], "one array of numbers"),
         (Refuses(), "can't convert device tensor"),
@@ -131,7 +133,7 @@ def test_nan_and_infinity_are_counted_and_the_first_row_named(shape, block_bytes
 
 def test_columns_of_several_types_are_numbers():
     """As a data frame has them, a column of booleans beside one of floats."""
-    X = np.array([[True, 1.5, 2], [False, np.float32(0.5), np.int64(3)]], dtype=object)
+    X = np.array([[True, 1.5, 2], [np.False_, np.float32(0.5), np.int64(3)]], dtype=object)
     seen = check_features(X)
     assert seen.dtype == np.float64
     np.testing.assert_array_equal(seen, [[1, 1.5, 2], [0, 0.5, 3]])

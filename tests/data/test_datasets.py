@@ -224,6 +224,12 @@ def test_npz_with_images_of_other_types(tmp_path, x, white):
     assert (data.x.shape, data.pixel_max) == ((6, 1, 8, 8), white)
 
 
+def test_npz_with_a_test_set_in_other_units(tmp_path):
+    path = npz(tmp_path, X=IMAGES, y=LABELS, X_test=IMAGES[:1] / 255, y_test=[1])
+    with pytest.warns(UserWarning, match="the largest pixel of X is .*, and white was 255"):
+        load(path)
+
+
 def test_npz_with_a_table(tmp_path):
     x = RNG.normal(size=(6, 3))
     data = load(npz(tmp_path, X=x, y=LABELS, X_test=x[:1], y_test=[1]))
@@ -247,6 +253,10 @@ def test_other_arrays_of_an_npz_are_not_read(tmp_path):
         ({"X": IMAGES, "y": LABELS, "y_test": LABELS}, "only one of X_test and y_test"),
         ({"X": IMAGES, "y": LABELS[:4]}, "6 rows with 4 labels"),
         ({"X": IMAGES - 300.0, "y": LABELS}, "images hold -[0-9]+: give pixels from 0 up"),
+        (
+            {"X": IMAGES, "y": LABELS, "X_test": IMAGES[:1] - 300.0, "y_test": [1]},
+            "images hold -[0-9]+: give pixels from 0 up",
+        ),
         ({"X": IMAGES[0, 0], "y": LABELS}, r"in X, X has shape \(8,\)"),
         ({"X": IMAGES.astype(str), "y": LABELS}, "in X, X has dtype <U[0-9]+: features must be"),
         (

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from semivae.data.classes import encode_labels
+from semivae.data.classes import encode_labels, labels_named
 from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
 
@@ -294,3 +294,16 @@ def test_minus_one_as_a_class_is_noticed(y):
 def test_labels_that_are_refused(y, complaint):
     with pytest.raises(InputError, match=complaint):
         encode_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("0", "10", "-3"), [0, 10, -3]),
+        (("0", "07"), ["0", "07"]),
+        (("1", "--5"), ["1", "--5"]),
+        (("cat", "2"), ["cat", "2"]),
+    ],
+)
+def test_labels_behind_names_are_numbers_if_all_are(names, labels):
+    assert labels_named(names) == labels

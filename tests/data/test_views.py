@@ -64,7 +64,7 @@ def test_as_given_is_as_given() -> None:
 @pytest.mark.parametrize(
     ("x", "views", "words"),
     [
-        (torch.rand(2, 5), Views(flips=True), "views are of images"),
+        (torch.rand(2, 5), Views(flips=True), "are of images, and this stage reads none"),
         (torch.rand(2, 1, 8, 4), Views(shifts=4), "shifts=4: the images have 8 x 4 pixels"),
     ],
 )

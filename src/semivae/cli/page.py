@@ -102,7 +102,8 @@ def command(request: Request) -> str:
 
 
 def alarms(finished: Finished) -> list[str]:
-    """What says that the training collapsed: guessing, or a classifier that is sure of nothing."""
+    """What says that the training collapsed: guessing, or a classifier that is sure of nothing;
+    and that its probabilities are far from what they say."""
     data, predictor = finished.prepared.training_set, finished.trained.predictor
     classes = len(data.classes)
     found = []

@@ -59,12 +59,13 @@ def predict(
     labels = [config.classes[code] for code in probs.argmax(1)]
     novelty = -predictor.score_samples(x)
     write_bytes(out, lines(labels, probs, novelty, config.classes).encode())
-    counts = {name: Counter(labels)[name] for name in config.classes}
+    found = Counter(labels)
+    counts = {name: found[name] for name in config.classes}
     if as_json:
         show_json({"run": str(run), "rows": len(x), "labels": counts, "out": str(out)})
     else:
-        found = ", ".join(f"{n:,} of {name}" for name, n in counts.items())
-        show(f"{len(x):,} rows: {out}\n{found}")
+        shares = ", ".join(f"{n:,} of {name}" for name, n in counts.items())
+        show(f"{len(x):,} rows: {out}\n{shares}")
 
 
 def lines(

@@ -24,7 +24,9 @@ def rows_by_epoch(recipe: Recipe, facts: DataFacts) -> list[int]:
 def objective(recipe: Recipe) -> str:
     """The objective by name, and whether it stands alone."""
     smooth = ", smooth" if recipe.smoothness.weight != 0.0 else ""
-    return rundir.objective_name(recipe) + smooth
+    views = ", images mirrored" * recipe.training.views.flips
+    views += ", images moved" * (recipe.training.views.shifts > 0)
+    return rundir.objective_name(recipe) + smooth + views
 
 
 def intention(prepared: Prepared, folder: Path) -> str:

@@ -1,7 +1,8 @@
 """Checks features at the door: what is returned can be batched, and nothing was silently repaired.
 
 The data keep their dtype and their place: they are neither copied nor converted, so an array that
-is memory-mapped stays so, and uint8 images stay uint8 until a batch of them reaches the device.
+is memory-mapped stays so, and uint8 images stay uint8 until a batch of them reaches the device. An
+array of objects alone is copied, as float64.
 """
 
 import numbers
@@ -86,6 +87,10 @@ def _numeric(X: object) -> Num[np.ndarray, "..."]:
         return _from_objects(array)
     if array.dtype.kind not in "uif":
         raise InputError(f"X has dtype {array.dtype}: {_ENCODE}")
+    if not array.dtype.isnative or array.dtype.itemsize > 8:
+        raise InputError(
+            f"X has dtype {array.dtype}, which PyTorch does not read: give X.astype(numpy.float64)"
+        )
     return array
 
 
@@ -99,7 +104,7 @@ def _from_objects(array: Shaped[np.ndarray, "N *X"]) -> Float64[np.ndarray, "N *
     """Numbers and booleans as float64, and NaN for None and pandas.NA."""
     numbers_of = np.empty(array.shape)
     for at, value in np.ndenumerate(array):
-        if isinstance(value, numbers.Real):
+        if isinstance(value, numbers.Real | np.bool_):
             numbers_of[at] = value
         elif value is None or type(value).__name__ == "NAType":
             numbers_of[at] = np.nan

@@ -1,6 +1,7 @@
 """Labels as a user gives them, and as class numbers from 0; -1 is no label."""
 
 import numbers
+import re
 
 import numpy as np
 from jaxtyping import Bool, Int64, Shaped
@@ -69,6 +70,12 @@ def known_labels(y: object) -> tuple[Shaped[np.ndarray, " N"], Bool[np.ndarray, 
     if not known.any():
         raise InputError("y has no labeled row: give at least one label of each class")
     return array, known
+
+
+def labels_named(names: tuple[str, ...]) -> list[int] | list[str]:
+    """The labels behind the names of classes: a run of the command line knows only the names."""
+    whole = [int(name) for name in names if re.fullmatch(r"-?\d+", name)]
+    return whole if [str(number) for number in whole] == list(names) else list(names)
 
 
 def _split_objects(

@@ -13,7 +13,7 @@ from semivae.data.arrays import check_features
 from semivae.data.cifar import read_cifar10
 from semivae.data.classes import UNLABELED, encode_labels
 from semivae.data.published import Arrays
-from semivae.data.scaling import white
+from semivae.data.scaling import pixels, warn_of_other_units, white
 from semivae.data.sources import (
     CIFAR10,
     FASHION_MNIST,
@@ -54,15 +54,14 @@ def load(name: str, data_dir: Path | None = None) -> Arrays:
 
 
 def load_rows(name: str, data_dir: Path | None = None) -> Num[np.ndarray, "N *X"]:
-    """Rows to be labeled: the test rows of the data set of that name, all rows of one that has no
-    test set, or X of the `.npz` file at that path, which needs no y. Raises InputError."""
+    """Rows to be labeled: the test rows of the data set of that name, or X of the `.npz` file at
+    that path, which needs no y. Raises InputError."""
     path = Path(name)
     if name not in DATASETS and path.is_file():
         return _rows(
             path, "X", _arrays_of(path, ("X",), "save it with numpy.savez(file, X=x)")["X"]
         )
-    arrays = load(name, data_dir)
-    return arrays.x if arrays.x_test is None else arrays.x_test
+    return load(name, data_dir).test[0]
 
 
 def mnist(data_dir: Path | None = None) -> Arrays:
@@ -111,10 +110,15 @@ def load_npz(path: Path) -> Arrays:
                 f"{x_test.shape[1:]}: give both in one shape"
             )
     names = tuple(str(name) for name in classes)
-    try:
-        pixel_max = None if x.ndim == 2 else white(x)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    pixel_max = None
+    if x.ndim > 2:
+        try:
+            pixel_max = white(x)
+            if x_test is not None:
+                white(x_test)
+                warn_of_other_units(x_test, pixels(pixel_max))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     return Arrays(x, y, x_test, y_test, names, pixel_max, name=path.name)
 
 

@@ -34,7 +34,10 @@ class Views:
         if not self.flips and not self.shifts:
             return x
         if x.dim() != 4:
-            raise ValueError("views are of images: leave views.flips and views.shifts as they are")
+            raise ValueError(
+                "views.flips and views.shifts are of images, and this stage reads none: of an "
+                "M1+M2 set those of pretraining or refining, for a table neither"
+            )
         height, width = x.shape[2:]
         if self.shifts >= min(height, width):
             raise ValueError(
@@ -51,6 +54,11 @@ class Views:
 
 
 AS_GIVEN = Views()
+
+
+def usual(event: tuple[int, ...]) -> Views:
+    """For photographs of shape (C, H, W): mirrored, and moved by up to an eighth of a side."""
+    return Views(flips=True, shifts=min(event[1:], default=0) // 8)
 
 
 def _places(n: int, by: Int[Tensor, "B"]) -> Int[Tensor, "B n"]:

@@ -81,8 +81,8 @@ def entropy_rises(readings: Sequence[Reading]) -> Finding:
     later = [name for name, course in of.items() if course.later.verdict == MORE]
     ends = "; ".join(
         f"{name}: {course.first.mean:.3f} after the first epoch, least {course.least.mean:.3f} "
-        f"(epoch {course.least_at:g}), {course.last.mean:.3f} at the end, by at most "
-        f"{course.rise.text(3)} up within a run"
+        f"(epoch {course.least_at:g}), {course.last.mean:.3f} at the end, the largest "
+        f"rise within a run {course.rise.text(3)} on average"
         for name, course in of.items()
     )
     return Finding(
