@@ -21,15 +21,20 @@ CHOSE_AUTO: Mapping[str, int] = {**LABELS_USED_TO_SMOOTH, "digits": 1347}
 
 
 def _table(
-    data: str, accuracy: float, standard_error: float, minutes: float, settings: Settings = ()
+    data: str,
+    accuracy: float,
+    standard_error: float,
+    minutes: float,
+    settings: Settings = (),
+    seeds: int = 3,
 ) -> Reached:
-    """A row of the results table, whose rows have 1,000 labels and 3 seeds."""
+    """A row of the results table, whose rows have 1,000 labels."""
     return Reached(
         data,
         labels=1000,
         accuracy=accuracy,
         standard_error=standard_error,
-        seeds=3,
+        seeds=seeds,
         minutes=minutes,
         command="semivae reproduce results-table",
         source="benchmarks/results/results-table",
@@ -49,14 +54,14 @@ _CIFAR10_OPTIMIZED = (*_CIFAR10, "objective.beta=1", "objective.gamma=3")
 REACHED: Mapping[str, tuple[Reached, ...]] = {
     "auto": (
         _table("mnist", 98.69, 0.02, minutes=5.5),
-        _table("cifar10", 40.22, 0.83, minutes=8.1),
+        _table("cifar10", 47.48, 0.72, minutes=10.5),
     ),
     "paper-m2": (
         _table("mnist", 97.42, 0.04, minutes=11.1),
-        _table("cifar10", 38.33, 0.87, minutes=0.8, settings=_CIFAR10),
+        _table("cifar10", 37.76, 0.74, minutes=0.9, settings=_CIFAR10, seeds=7),
     ),
     "paper-optimized": (
         _table("mnist", 97.90, 0.05, minutes=7.6),
-        _table("cifar10", 39.28, 0.49, minutes=0.7, settings=_CIFAR10_OPTIMIZED),
+        _table("cifar10", 38.76, 0.64, minutes=0.8, settings=_CIFAR10_OPTIMIZED, seeds=7),
     ),
 }
