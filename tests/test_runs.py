@@ -200,7 +200,7 @@ def test_labels_that_cannot_be_used(y: np.ndarray, words: str, tmp_path: Path) -
 def test_images_that_cannot_be_used(tmp_path: Path) -> None:
     y = np.arange(30) % 3
     for X, words in [
-        (images().astype(float), "give uint8 images"),
+        (images() - 300.0, "give pixels from 0 up"),
         (images().reshape(30, 1, 8, 8)[:, :, :, :3].repeat(3, 1), "channels_last"),
         (images()[:0], "0 sample|no rows|images with"),
     ]:
