@@ -494,6 +494,18 @@ def test_a_step_reads_each_stream_in_views_of_its_own() -> None:
     assert torch.equal(batch["labeled"].y, plain["labeled"].y)
 
 
+def in_python(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The code in a process of its own, which can import this file."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+        env={**os.environ, **environment},
+    )
+
+
 def test_the_precision_is_the_recipes_whatever_the_environment_says() -> None:
     """accelerate reads a precision of its own from its configuration."""
     code = (
@@ -502,14 +514,7 @@ def test_the_precision_is_the_recipes_whatever_the_environment_says() -> None:
         "fit(some_model(), OBJECTIVE, some_batches(), TRAINING, 0, stop_after=1)\n"
         "assert AcceleratorState().mixed_precision == 'no', AcceleratorState().mixed_precision"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-        env={**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16"},
-    )
+    done = in_python(code, ACCELERATE_MIXED_PRECISION="bf16")
     assert done.returncode == 0, done.stderr
 
 
@@ -530,13 +535,7 @@ def test_an_accelerator_of_another_precision_is_an_error_that_says_so() -> None:
         "accelerate.Accelerator(mixed_precision='bf16', cpu=True)\n"
         "fit(some_model(), OBJECTIVE, some_batches(), TRAINING, 0, stop_after=1)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
+    done = in_python(code)
     assert "InputError: this process has an Accelerator that differs" in done.stderr
 
 
@@ -546,7 +545,5 @@ def test_accelerate_is_imported_when_training_starts_and_not_before() -> None:
         "import sys, semivae.training\n"
         "assert 'accelerate' not in sys.modules, 'semivae.training imports accelerate'"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = in_python(code)
     assert done.returncode == 0, done.stderr

@@ -109,8 +109,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         """
         x = self._noted_features(X)
         codes, classes = encode_labels(y)
-        if len(codes) != len(x):
-            raise InputError(f"X has {len(x)} rows and y has {len(codes)}: give one label per row")
+        _check_lengths(x, codes)
         names = tuple(str(label) for label in classes)
         data = TrainingSet(x, codes, names, scaling_of(x))
         recipe = self._recipe(data)
@@ -140,10 +139,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         count, so that a fold of cross-validation may have some."""
         labels, known = known_labels(y)
         predicted = self.predict(X)
-        if len(labels) != len(predicted):
-            raise InputError(
-                f"X has {len(predicted)} rows and y has {len(labels)}: give one label per row"
-            )
+        _check_lengths(predicted, labels)
         texts = labels.dtype.kind == "U"
         if texts != (predicted.dtype.kind == "U"):
             raise InputError(
@@ -236,6 +232,11 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
             epochs = whole_number("epochs", self.epochs, least=1)
             recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
         return recipe
+
+
+def _check_lengths(x: np.ndarray, y: np.ndarray) -> None:
+    if len(x) != len(y):
+        raise InputError(f"X has {len(x)} rows and y has {len(y)}: give one label per row")
 
 
 def _number(name: str, value: Any) -> float:
