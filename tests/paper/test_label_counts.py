@@ -37,9 +37,10 @@ def ended(cell: Cell, accuracy: float, minutes: float = 2.0) -> Ended:
             "train_seconds": 60 * minutes,
             "epochs": 0 if cell.method == SPREADING else 12,
             "recipe": label_counts._kind(cell),
+            "supervised_only_accuracy": (accuracy - 10) / 100 if cell.request.baseline else None,
         },
         test={"accuracy": accuracy / 100},
-        recipe={},
+        recipe={"baseline": {"epochs": 80}},
         request=dataclasses.asdict(cell.request),
         parameters=1,
         commit="abc",
@@ -152,6 +153,19 @@ def test_the_epochs_of_m1_are_told_before_those_of_the_m2_above() -> None:
     one = ended(cell, 88.0)
     result = replace(one.result, recipe={"pretraining": {"epochs": 30}})
     assert "| M1+M2 | 88.00 | 1 | 0 | 30 + 12 |" in page([one._replace(result=result)], "")
+
+
+def test_the_network_on_labels_alone_in_the_same_views_has_a_row_of_its_own() -> None:
+    """It is trained beside the smooth runs of colour images; its minutes are not known."""
+    cells = of(planned(3, False), "cifar10", SMOOTH) + of(planned(3, False), "mnist", SMOOTH)
+    runs = [ended(cell, 60.0 + cell.request.seed) for cell in cells]
+    lines = [line for line in page(runs, "").splitlines() if line.startswith("|")]
+    where = "| CIFAR-10 | 4,000 |"
+    at = lines.index(f"{where} supervised only, in views | 51.00 ± 0.58 | 3 | 6,000 | 80 | – |")
+    assert lines[at + 1] == f"{where} {SMOOTH} | 61.00 ± 0.58 | 3 | 18,000 | 12 | 2.0 |"
+    assert sum("in views" in line for line in lines) == len(COUNTS["cifar10"])
+    found = [one for one in readings(runs) if one.line == "supervised only, in views"]
+    assert [one.measure for one in found] == ["test accuracy, %"] * 3 * 2
 
 
 def test_readings_are_accuracy_and_minutes_by_number_of_labels() -> None:
