@@ -216,6 +216,22 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
         assert page.with_suffix(".csv").read_text(encoding="utf-8") == readings
 
 
+def test_the_readme_prints_the_overview_over_label_counts_and_where_it_is_lost() -> None:
+    folder = ROOT / "benchmarks" / "results" / label_counts.NAME
+    asked = asked_seeds((folder / f"{label_counts.NAME}.md").read_text(), label_counts.NAME)
+    plan = label_counts.planned(asked, quick=False)
+    ended = [one for one in label_counts.read(folder / "runs") if one.cell in plan]
+    text = (ROOT / "README.md").read_text()
+    block = text[text.index("<!-- label-counts") : text.index("<!-- end of label-counts")]
+    assert block.partition("-->\n")[2] == label_counts_page.overview(ended)
+    lines = label_counts_page.told(ended)
+    alone, ours = (
+        spread([t.accuracy for t in lines if (t.labels, t.method) == (4000, method)]).text(2)
+        for method in (label_counts_page.IN_VIEWS, label_counts.SMOOTH)
+    )
+    assert f"{alone} against {ours} %" in text
+
+
 def test_the_table_of_the_family_is_that_of_its_files() -> None:
     """Page and files, or neither."""
     told, page = family.told(family.RESULTS), family.RESULTS / f"{family_table.NAME}.md"

@@ -61,6 +61,19 @@ def test_a_boundary_in_the_rarest_place_is_seen_as_such(monkeypatch: pytest.Monk
     assert found.rank == 1 and found.gap > 0 and found.dip > 0
 
 
+def test_the_profile_of_a_path_has_its_ends_and_the_boundary_in_their_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With log p = x, of paths that cross 0 and are straight on either side of it."""
+    found = measured(monkeypatch, lambda x: x)
+    ends = pairs(ROWS.reshape(-1) > 0, 10, 0)
+    start, end = (ROWS[rows].mean() for rows in ends)
+    expected = [-place * start if place <= 0 else place * end for place in module.ALONG]
+    assert found.profile == pytest.approx(expected, abs=0.02)
+    assert found.profile[5] == found.crossing
+    assert measured(monkeypatch, lambda x: x, paths=0).profile == ()
+
+
 def test_no_path_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measured(monkeypatch, lambda x: x, paths=0)
     assert found.crossing is None and math.isnan(found.dip) and found.gap != 0

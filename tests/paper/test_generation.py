@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from semivae.paper import generation, generation_page
-from semivae.paper.boundary import Boundary
+from semivae.paper.boundary import ALONG, Boundary
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import Measure, Row, gain, measures, plan, values, verdict
 from semivae.paper.results import RunResult
@@ -134,6 +134,22 @@ def test_the_data_have_a_line_per_run() -> None:
     ]
     assert float(lines[2]["log_p_x"]) == -21.0 and lines[0]["rank"] == "0.7"
     assert lines[2]["accuracy"] == "0.96"
+    real = [float(lines[0][f"real_{name}_distance"]) for name in ("feature", "pixel")]
+    assert real == [1.0 / 0.8, 2.0 / 0.5], "a diversity is a distance over that of real images"
+
+
+def test_log_p_x_along_paths_is_a_curve_of_each_run_where_it_was_measured() -> None:
+    assert generation_page.paths(SEEDS) == []
+    profile = tuple(-20.0 - 10 * (1 - abs(place)) for place in ALONG)
+    rows = [replace(each, generated=replace(each.generated, boundary=replace(
+        each.generated.boundary, profile=profile))) for each in SEEDS]  # fmt: skip
+    found = generation_page.paths(rows)
+    assert len(found) == len(rows) * len(ALONG)
+    assert [reading.x for reading in found[: len(ALONG)]] == list(ALONG)
+    (axes,) = generation_page.paths_figure(found).axes
+    drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    np.testing.assert_allclose(drawn[M2], profile)
+    assert float(min(drawn[OPTIMIZED])) == -30.0
 
 
 def test_the_figure_shows_every_seed_beside_real_images() -> None:

@@ -22,7 +22,7 @@ from semivae.paper.label_counts import (
     planned,
     read,
 )
-from semivae.paper.label_counts_page import page, readings
+from semivae.paper.label_counts_page import overview, page, readings
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
 from semivae.request import Request, prepare
@@ -133,12 +133,26 @@ def some() -> list[Ended]:
 
 def test_a_row_has_mean_error_seeds_labels_epochs_and_minutes() -> None:
     lines = page(some(), "semivae reproduce it").splitlines()
-    rows = [line for line in lines if line.startswith(("| MNIST", "| CIFAR"))]
+    rows = [line for line in lines if line.startswith(("| MNIST |", "| CIFAR-10 |"))]
     assert rows[0] == "| MNIST | 100 | M1 + SVM | 91.00 ± 0.58 | 3 | 0 | 12 | 2.0 |"
     assert rows[1] == f"| MNIST | 100 | {OPTIMIZED} | 91.00 ± 0.58 | 3 | 3,000 | 12 | 2.0 |"
     assert rows[-1] == "| CIFAR-10 | 4,000 | M2 (Eq 8) | 91.00 ± 0.58 | 3 | 6,000 | 12 | 2.0 |"
     assert len(rows) == 4 + 4 + 2
     assert "- command: semivae reproduce it" in lines and "- commits: abc" in lines
+
+
+def test_the_overview_has_a_line_for_each_method_and_a_column_for_each_number_of_labels() -> None:
+    lines = overview(some()).splitlines()
+    assert lines[0] == (
+        "|  | MNIST, 100 | MNIST, 600 | MNIST, 1,000 | MNIST, 3,000 | CIFAR-10, 1,000 "
+        "| CIFAR-10, 4,000 |"
+    )
+    one, none = " 91.00 ± 0.58 |", " – |"
+    assert lines[2:] == [
+        f"| M1 + SVM |{4 * one}{2 * none}",
+        f"| {M2} |{4 * none}{2 * one}",
+        f"| {OPTIMIZED} |{4 * one}{2 * none}",
+    ]
 
 
 def test_what_has_no_epochs_says_so() -> None:
@@ -159,7 +173,8 @@ def test_the_network_on_labels_alone_in_the_same_views_has_a_row_of_its_own() ->
     """It is trained beside the smooth runs of colour images; its minutes are not known."""
     cells = of(planned(3, False), "cifar10", SMOOTH) + of(planned(3, False), "mnist", SMOOTH)
     runs = [ended(cell, 60.0 + cell.request.seed) for cell in cells]
-    lines = [line for line in page(runs, "").splitlines() if line.startswith("|")]
+    shown = page(runs, "").splitlines()
+    lines = [line for line in shown if line.startswith(("| MNIST |", "| CIFAR-10 |"))]
     where = "| CIFAR-10 | 4,000 |"
     at = lines.index(f"{where} supervised only, in views | 51.00 ± 0.58 | 3 | 6,000 | 80 | – |")
     assert lines[at + 1] == f"{where} {SMOOTH} | 61.00 ± 0.58 | 3 | 18,000 | 12 | 2.0 |"

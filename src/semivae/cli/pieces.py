@@ -171,6 +171,7 @@ def generation(wish: Wish) -> dict[str, object]:
     from semivae.cli.progress import display
     from semivae.data.datasets import load
     from semivae.paper import generation, generation_page
+    from semivae.paper.experiments import to_csv
     from semivae.paper.judge import judge
     from semivae.plots import to_png
 
@@ -188,6 +189,7 @@ def generation(wish: Wish) -> dict[str, object]:
     rows = [generation.row_of(side.model, run) for side, run in zip(plan, found, strict=True)]
     text = generation_page.markdown(rows, found, wish.command("generation"), of.effort)
     pictured = {row.model: run for row, run in zip(rows, found, strict=True)}
+    paths = generation_page.paths(rows)
     written = [
         written_to(folder / "generation.md", text.encode()),
         written_to(folder / "generation.csv", generation_page.to_csv(rows).encode()),
@@ -197,6 +199,13 @@ def generation(wish: Wish) -> dict[str, object]:
             for name, figure in generation_page.pictures(pictured, results).items()
         ),
     ]
+    if paths:  # runs of before have none
+        path = folder / f"{generation_page.PATHS_NAME}.csv"
+        figure = to_png(generation_page.paths_figure(paths))
+        written += [
+            written_to(path, to_csv(paths).encode()),
+            written_to(path.with_suffix(".png"), figure),
+        ]
     return {
         "text": text,
         "written": [str(path) for path in written],

@@ -18,6 +18,8 @@ from semivae.predictor import Predictor
 LEAST_SHARE = 0.05  # of the rows: those next to the boundary
 POINTS = 9  # of a path between its ends, for its mean density
 FINE = 101  # of a path with its ends, for where the prediction changes
+# Of the profile of a path: -1 is its start, 0 where the prediction changes, 1 its end.
+ALONG = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Boundary:
     apart, and over the others; rank: the share of pairs of a row of each in which that of the rest
     is the denser one (1/2: no relation), whatever the scale of the density. crossing, path: the
     means over straight paths between images of two predicted classes, of log p where the
-    prediction first changes and of its mean along the path; None without such paths.
+    prediction first changes and of its mean along the path; None without such paths. profile: the
+    means over these paths of log p at each place of `ALONG`; empty without such paths.
     """
 
     least: float
@@ -36,6 +39,7 @@ class Boundary:
     rank: float
     crossing: float | None
     path: float | None
+    profile: tuple[float, ...] = ()
 
     @property
     def gap(self) -> float:
@@ -67,18 +71,22 @@ def boundary(
     at = first_change(predictor, start, end)
     there = np.isfinite(at)
     crossing = path = None
+    profile: tuple[float, ...] = ()
     if there.any():
         start, end, at = start[there], end[there], at[there]
-        steps = np.linspace(0, 1, POINTS + 2)[1:-1]
-        points = [between(start, end, at), *(between(start, end, step) for step in steps)]
-        values = log_p_x(predictor, np.concatenate(points), samples, seed).reshape(len(points), -1)
-        crossing, path = float(values[0].mean()), float(values[1:].mean())
+        steps = [*np.linspace(0, 1, POINTS + 2)[1:-1], *(share_of(at, place) for place in ALONG)]
+        points = np.concatenate([between(start, end, step) for step in steps])
+        values = log_p_x(predictor, points, samples, seed).reshape(len(steps), -1).mean(1)
+        path = float(values[:POINTS].mean())
+        profile = tuple(map(float, values[POINTS:]))
+        crossing = profile[ALONG.index(0)]
     return Boundary(
         least=float(log_p[near].mean()),
         rest=float(log_p[~near].mean()),
         rank=float(roc_auc_score(~near, log_p)),
         crossing=crossing,
         path=path,
+        profile=profile,
     )
 
 
@@ -122,6 +130,15 @@ def between(
     share = np.broadcast_to(at, len(start)).reshape(-1, *[1] * (start.ndim - 1))
     points: np.ndarray = (1 - share) * start + share * end
     return points
+
+
+def share_of(at: Float[np.ndarray, " P"], place: float) -> Float[np.ndarray, " P"]:
+    """How far along its path a place of `ALONG` is, of paths whose prediction changes at `at`.
+
+    >>> share_of(np.array([0.4]), -0.5), share_of(np.array([0.4]), 0.5)
+    (array([0.2]), array([0.7]))
+    """
+    return at * (1 + place) if place <= 0 else at + (1 - at) * place
 
 
 def first_change(

@@ -65,6 +65,16 @@ class Generated:
     judge_accuracy: float
     boundary: Boundary
 
+    @property
+    def real_feature_distance(self) -> float:
+        """That of the test images in the judge's features."""
+        return self.feature_distance / self.feature_diversity
+
+    @property
+    def real_pixel_distance(self) -> float:
+        """That of the test images in pixels."""
+        return self.pixel_distance / self.pixel_diversity
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -158,7 +168,9 @@ def likelihood_of(recipe: Recipe) -> str:
 def read(result: RunResult) -> Generated:
     """What was measured of a run."""
     measures = result.examined["measures"]
-    return Generated(**(measures | {"boundary": Boundary(**measures["boundary"])}))
+    at = measures["boundary"]
+    found = Boundary(**(at | {"profile": tuple(at.get("profile", ()))}))
+    return Generated(**(measures | {"boundary": found}))
 
 
 def drawn(result: RunResult, folder: Path) -> dict[str, Sheet]:

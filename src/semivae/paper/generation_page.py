@@ -13,7 +13,7 @@ from semivae.markdown import bullets, listed
 from semivae.markdown import table as markdown_table
 from semivae.measured import LABELS_USED_TO_CHOOSE
 from semivae.paper import generated
-from semivae.paper.boundary import LEAST_SHARE, Boundary
+from semivae.paper.boundary import ALONG, LEAST_SHARE, Boundary
 from semivae.paper.generated import Generated, GenerationEffort
 from semivae.paper.generation import (
     NAME,
@@ -26,6 +26,7 @@ from semivae.paper.generation import (
 from semivae.paper.results import RunResult
 from semivae.pictures import ANALOGIES, SAMPLED, TRAVERSED
 from semivae.plots import Dots, dots, image_sheets
+from semivae.plots.panels import Reading, panels
 from semivae.spread import spread
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ CLAIM = (
     'Optimized-ELBO is "to improve both generative and discriminative performance" (abstract). '
     "Section 5 prints neither a number nor a picture of what the two models generate."
 )
+PATHS_NAME = f"{NAME}-paths"
+PATHS = "log p(x) along straight paths between images of two classes"
+DENSITY = "log p(x), nats"
 PICTURES: Mapping[str, str] = {
     SAMPLED: "Samples of each class, z from its prior",
     ANALOGIES: "A test image a row: as given (x), as decoded, and its z in every class",
@@ -70,7 +74,10 @@ def markdown(
 ) -> str:
     """The page: the claim, the numbers, how they were taken, the pictures."""
     first, some = rows[0].generated, results[0]
-    links = "".join(f"\n![{title}]({name}.png)\n" for name, title in PICTURES.items())
+    curves = {PATHS_NAME: PATHS} if paths(rows) else {}
+    links = "".join(
+        f"\n![{title}]({name}.png)\n" for name, title in (*curves.items(), *PICTURES.items())
+    )
     facts = {
         "class consistency": (
             f"the share of samples that the judge takes for the class they were asked for, "
@@ -126,15 +133,35 @@ def markdown(
 def to_csv(rows: Sequence[Row]) -> str:
     """A line per run with every measure."""
     text = io.StringIO()
+    real = ("real_feature_distance", "real_pixel_distance")
     own = [part.name for part in fields(Generated) if part.name != "boundary"]
-    names = ["model", "seed", "accuracy", *own, *(part.name for part in fields(Boundary))]
+    edge = [part.name for part in fields(Boundary) if part.name != "profile"]
+    names = ["model", "seed", "accuracy", *own, *real, *edge]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         plain = asdict(row)
-        generated_fields = plain.pop("generated")
-        writer.writerow(generated_fields | generated_fields.pop("boundary") | plain)
+        line = plain.pop("generated")
+        line |= (
+            line.pop("boundary") | plain | {name: getattr(row.generated, name) for name in real}
+        )
+        del line["profile"]
+        writer.writerow(line)
     return text.getvalue()
+
+
+def paths(rows: Sequence[Row]) -> list[Reading]:
+    """The mean log p(x) along paths of every run, at each place of `ALONG`."""
+    return [
+        Reading("", row.model, place, DENSITY, row.seed, value)
+        for row in rows
+        for place, value in zip(ALONG, row.generated.boundary.profile, strict=False)
+    ]
+
+
+def paths_figure(found: Sequence[Reading]) -> "Figure":
+    """log p(x) along paths, a line per model."""
+    return panels(found, PATHS, "−1: an image, 0: the prediction changes, 1: one of another class")
 
 
 def figure(rows: Sequence[Row]) -> "Figure":

@@ -83,10 +83,23 @@ def figure(ended: Sequence[Ended]) -> "Figure":
 
 def page(ended: Sequence[Ended], command: str) -> str:
     """The table and what it depends on, in Markdown."""
-    rows = [_row(runs) for runs in _by_row(ended)]
+    rows = [_row(runs) for runs in _by_row(ended).values()]
     facts = protocol([result for _, result in ended], command)
     figure = f"![Accuracy by labels]({NAME}.png)"
-    return f"# {TITLE}\n\n{table(HEADER, rows)}\n{figure}\n\n{bullets(facts)}"
+    return f"# {TITLE}\n\n{overview(ended)}\n{figure}\n\n{table(HEADER, rows)}\n{bullets(facts)}"
+
+
+def overview(ended: Sequence[Ended]) -> str:
+    """The table turned: a method a line, a number of labels a column; accuracy in percent."""
+    rows = _by_row(ended)
+    counts = list(dict.fromkeys(place[:2] for place in rows))
+    lines = []
+    for number, method in enumerate(ORDER):
+        cells = [_accuracy(rows.get((*count, number), [])) for count in counts]
+        if any(cell != "–" for cell in cells):
+            lines.append((method, *cells))
+    header = ("", *(f"{NAMES[data]}, {labels:,}" for data, labels in counts))
+    return table(header, lines, right=range(1, len(header)))
 
 
 HEADER = (
@@ -95,13 +108,18 @@ HEADER = (
 )  # fmt: skip
 
 
-def _by_row(ended: Sequence[Ended]) -> list[list[Told]]:
-    """The seeds of each row; rows by data set, labels and method."""
+def _by_row(ended: Sequence[Ended]) -> dict[tuple[str, int, int], list[Told]]:
+    """The seeds of each row, in order, by data set, labels and place in `ORDER`."""
     rows: dict[tuple[str, int, int], list[Told]] = {}
     for line in told(ended):
         rows.setdefault((line.data, line.labels, ORDER.index(line.method)), []).append(line)
     data = list(dict.fromkeys(place[0] for place in rows))
-    return [rows[place] for place in sorted(rows, key=lambda p: (data.index(p[0]), *p[1:]))]
+    places = sorted(rows, key=lambda place: (data.index(place[0]), *place[1:]))
+    return {place: rows[place] for place in places}
+
+
+def _accuracy(runs: Sequence[Told]) -> str:
+    return spread([run.accuracy for run in runs]).text(2) if runs else "–"
 
 
 def _row(runs: Sequence[Told]) -> tuple[str, ...]:
@@ -111,7 +129,7 @@ def _row(runs: Sequence[Told]) -> tuple[str, ...]:
         NAMES[first.data],
         f"{first.labels:,}",
         first.method,
-        spread([run.accuracy for run in runs]).text(2),
+        _accuracy(runs),
         str(len(runs)),
         f"{first.labels_used:,}",
         first.epochs,
