@@ -22,6 +22,7 @@ from semivae.paper import (
     gradient_page,
     label_counts,
     label_counts_page,
+    label_counts_rows,
     learning_from_labels,
     results_table_page,
 )
@@ -224,10 +225,10 @@ def test_the_readme_prints_the_overview_over_label_counts_and_where_it_is_lost()
     text = (ROOT / "README.md").read_text()
     block = text[text.index("<!-- label-counts") : text.index("<!-- end of label-counts")]
     assert block.partition("-->\n")[2] == label_counts_page.overview(ended)
-    lines = label_counts_page.told(ended)
+    lines = label_counts_rows.told(ended)
     alone, ours = (
         spread([t.accuracy for t in lines if (t.labels, t.method) == (4000, method)]).text(2)
-        for method in (label_counts_page.IN_VIEWS, label_counts.SMOOTH)
+        for method in (label_counts_rows.IN_VIEWS, label_counts.SMOOTH)
     )
     assert f"{alone} against {ours} %" in text
 

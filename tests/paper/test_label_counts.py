@@ -22,7 +22,7 @@ from semivae.paper.label_counts import (
     planned,
     read,
 )
-from semivae.paper.label_counts_page import overview, page, readings
+from semivae.paper.label_counts_page import differences, overview, page, readings
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, OUR_DEFAULTS, SUPERVISED, sides
 from semivae.request import Request, prepare
@@ -152,6 +152,30 @@ def test_the_overview_has_a_line_for_each_method_and_a_column_for_each_number_of
         f"| M1 + SVM |{4 * one}{2 * none}",
         f"| {M2} |{4 * none}{2 * one}",
         f"| {OPTIMIZED} |{4 * one}{2 * none}",
+    ]
+
+
+def test_differences_are_over_paired_seeds_and_bold_where_they_are_clear() -> None:
+    """Our defaults are held against the network in the same views where there is one."""
+    plan = planned(3, False)
+    noise = {0: 0.0, 1: 0.3, 2: 0.6}
+    runs = [
+        ended(cell, reached + noise[cell.request.seed] * scale)
+        for data, method, reached, scale in (
+            ("mnist", M2, 80.0, 1.0), ("mnist", OPTIMIZED, 85.0, 2.0),
+            ("mnist", SUPERVISED, 85.0, 1.0), ("mnist", SMOOTH, 84.9, 1.0),
+            ("cifar10", SUPERVISED, 30.0, 1.0), ("cifar10", SMOOTH, 60.0, 1.0),
+        )
+        for cell in of(plan, data, method)
+    ]  # fmt: skip
+    lines = differences(runs).splitlines()
+    assert lines[0] == overview(runs).splitlines()[0]
+    clear, unclear = " **+5.30 ± 0.17** |", " +0.30 ± 0.17 |"
+    assert lines[2:] == [
+        f"| {OPTIMIZED} over {M2} |{4 * clear} – | – |",
+        f"| {OPTIMIZED} over {SUPERVISED} |{4 * unclear} – | – |",
+        f"| {SMOOTH} over {SUPERVISED} or, where there are views, {SUPERVISED}, in views |"
+        f"{4 * ' **-0.10 ± 0.00** |'}{2 * ' **+10.00 ± 0.00** |'}",
     ]
 
 

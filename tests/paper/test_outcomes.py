@@ -11,6 +11,7 @@ from semivae.paper.disentanglement import CHANCE, CONDITIONAL, FACTORIZED, FROM_
 from semivae.paper.experiments import TEST_ACCURACY
 from semivae.paper.generated import Generated
 from semivae.paper.generation import Row
+from semivae.paper.label_counts import Cell, Ended
 from semivae.paper.outcomes import (
     accuracy_gains,
     boundary_is_rare,
@@ -98,15 +99,38 @@ def sides(mnist: float, cifar: float, kind: str = "") -> dict[tuple[str, str], l
 def test_c7_gains_are_held_against_what_is_printed(
     mnist: float, cifar: float, verdict: str
 ) -> None:
-    found = accuracy_gains(sides(mnist, cifar))
+    found = accuracy_gains(sides(mnist, cifar), [])
     assert found.verdict == verdict
     assert f"MNIST: {mnist:+.2f} ± 0.00 points" in found.words and "printed +2.5" in found.words
 
 
 def test_c7_one_data_set_decides_nothing() -> None:
     both = sides(2.6, 2.1)
-    assert accuracy_gains({k: v for k, v in both.items() if k[0] == "mnist"}).verdict == OPEN
-    assert accuracy_gains({k: v[:1] for k, v in both.items()}).verdict == OPEN
+    assert accuracy_gains({k: v for k, v in both.items() if k[0] == "mnist"}, []).verdict == OPEN
+    assert accuracy_gains({k: v[:1] for k, v in both.items()}, []).verdict == OPEN
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(1, HOLDS), (0, HOLDS), (-1, MIXED)])
+def test_c7_tells_other_numbers_of_labels_and_counts_those_where_it_loses(
+    gap: float, verdict: str
+) -> None:
+    def of(method: str, accuracy: float) -> list[Ended]:
+        request = Request("mnist", labels=100, baseline=False)
+        return [
+            Ended(
+                Cell(method, dataclasses.replace(request, seed=seed)),
+                dataclasses.replace(
+                    run(seed, accuracy + seed),
+                    summary={"n_labeled": 100, "train_seconds": 60.0, "epochs": 1},
+                ),
+            )
+            for seed in range(2)
+        ]
+
+    over_counts = of(M2, 90.0) + of(OPTIMIZED, 90.0 + gap)
+    found = accuracy_gains(sides(2.6, 2.1), over_counts)
+    assert found.verdict == verdict
+    assert f"MNIST, 100 labels: {gap:+.2f} ± 0.00 points" in found.words
 
 
 def test_c9_is_judged_by_what_is_read_and_by_guessing() -> None:

@@ -2,13 +2,24 @@
 
 import math
 import statistics
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from semivae.markdown import bullets, listed, table
-from semivae.measured import LABELS_USED_TO_CHOOSE
-from semivae.paper.label_counts import METHODS, NAME, NAMES, SUPERVISED, Ended
-from semivae.paper.results import RunResult, epochs_text
+from semivae.paper.label_counts import NAME, NAMES, Ended
+from semivae.paper.label_counts_rows import (
+    COMPARED,
+    IN_VIEWS,
+    ORDER,
+    Count,
+    Told,
+    by_row,
+    counts,
+    gains,
+    told,
+)
+from semivae.paper.results import RunResult
+from semivae.paper.spreads import LESS, MORE, Gain
 from semivae.plots.panels import Reading, panels
 from semivae.spread import spread
 
@@ -17,52 +28,6 @@ if TYPE_CHECKING:
 
 TITLE = "Test accuracy over the number of labels"
 ACCURACY, MINUTES = "test accuracy, %", "minutes of training"
-IN_VIEWS = f"{SUPERVISED}, in views"
-ORDER = [*METHODS]
-ORDER.insert(ORDER.index(SUPERVISED) + 1, IN_VIEWS)
-
-
-class Told(NamedTuple):
-    """What a run says in the table: where it stands there, and accuracy in percent. Minutes are
-    nan where they are not measured apart."""
-
-    data: str
-    labels: int
-    method: str
-    seed: int
-    accuracy: float
-    minutes: float
-    epochs: str
-    labels_used: int
-
-
-def told(ended: Sequence[Ended]) -> list[Told]:
-    """Every run, and the network without unlabeled rows that was trained beside one, in the same
-    views."""
-    lines = []
-    for cell, result in ended:
-        data = cell.request.data
-        line = Told(
-            data,
-            result.summary["n_labeled"],
-            cell.method,
-            cell.request.seed,
-            result.accuracy,
-            result.summary["train_seconds"] / 60,
-            epochs_text(result),
-            METHODS[cell.method].labels_used_to_choose.get(data, 0),
-        )
-        lines.append(line)
-        if cell.request.baseline and result.supervised_only is not None:
-            beside = line._replace(
-                method=IN_VIEWS,
-                accuracy=result.supervised_only,
-                minutes=math.nan,
-                epochs=str(result.recipe["baseline"]["epochs"]),
-                labels_used=LABELS_USED_TO_CHOOSE[data],
-            )
-            lines.append(beside)
-    return lines
 
 
 def readings(ended: Sequence[Ended]) -> list[Reading]:
@@ -83,23 +48,60 @@ def figure(ended: Sequence[Ended]) -> "Figure":
 
 def page(ended: Sequence[Ended], command: str) -> str:
     """The table and what it depends on, in Markdown."""
-    rows = [_row(runs) for runs in _by_row(ended).values()]
+    rows = [_row(runs) for runs in by_row(ended).values()]
     facts = protocol([result for _, result in ended], command)
     figure = f"![Accuracy by labels]({NAME}.png)"
-    return f"# {TITLE}\n\n{overview(ended)}\n{figure}\n\n{table(HEADER, rows)}\n{bullets(facts)}"
+    return (
+        f"# {TITLE}\n\n{overview(ended)}\n{figure}\n\n{DIFFERENCES}\n\n{differences(ended)}\n"
+        f"{table(HEADER, rows)}\n{bullets(facts)}"
+    )
 
 
 def overview(ended: Sequence[Ended]) -> str:
     """The table turned: a method a line, a number of labels a column; accuracy in percent."""
-    rows = _by_row(ended)
-    counts = list(dict.fromkeys(place[:2] for place in rows))
-    lines = []
-    for number, method in enumerate(ORDER):
-        cells = [_accuracy(rows.get((*count, number), [])) for count in counts]
-        if any(cell != "–" for cell in cells):
-            lines.append((method, *cells))
-    header = ("", *(f"{NAMES[data]}, {labels:,}" for data, labels in counts))
-    return table(header, lines, right=range(1, len(header)))
+    rows = by_row(ended)
+    lines = {
+        method: {
+            count: _accuracy(rows[*count, number])
+            for count in counts(ended)
+            if (*count, number) in rows
+        }
+        for number, method in enumerate(ORDER)
+    }
+    return _by_count(ended, lines)
+
+
+DIFFERENCES = (
+    "Differences in points, mean ± standard error over paired seeds, in bold where the 95 % "
+    "interval of Student's t leaves out 0:"
+)
+
+
+def differences(ended: Sequence[Ended]) -> str:
+    """What the paper's objective gains over M2, and it and our defaults over the network without
+    unlabeled rows."""
+    lines = {
+        of.title: {count: _points(found) for count, found in gains(ended, of).items()}
+        for of in COMPARED
+    }
+    return _by_count(ended, lines)
+
+
+def _points(found: Gain) -> str:
+    text = found.text(2)
+    return f"**{text}**" if found.verdict in (MORE, LESS) else text
+
+
+def _by_count(ended: Sequence[Ended], lines: Mapping[str, Mapping[Count, str]]) -> str:
+    """A table of the lines that have anything, a number of labels a column."""
+    columns = counts(ended)
+    header = ("", *(f"{NAMES[data]}, {labels:,}" for data, labels in columns))
+    rows = [
+        (name, *(cells.get(count, "–") for count in columns))
+        for name, cells in lines.items()
+        if cells
+    ]
+    return table(header, rows, right=range(1, len(header)))
 
 
 HEADER = (
@@ -108,18 +110,8 @@ HEADER = (
 )  # fmt: skip
 
 
-def _by_row(ended: Sequence[Ended]) -> dict[tuple[str, int, int], list[Told]]:
-    """The seeds of each row, in order, by data set, labels and place in `ORDER`."""
-    rows: dict[tuple[str, int, int], list[Told]] = {}
-    for line in told(ended):
-        rows.setdefault((line.data, line.labels, ORDER.index(line.method)), []).append(line)
-    data = list(dict.fromkeys(place[0] for place in rows))
-    places = sorted(rows, key=lambda place: (data.index(place[0]), *place[1:]))
-    return {place: rows[place] for place in places}
-
-
 def _accuracy(runs: Sequence[Told]) -> str:
-    return spread([run.accuracy for run in runs]).text(2) if runs else "–"
+    return spread([run.accuracy for run in runs]).text(2)
 
 
 def _row(runs: Sequence[Told]) -> tuple[str, ...]:
