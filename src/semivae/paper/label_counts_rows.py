@@ -47,7 +47,7 @@ def told(ended: Sequence[Ended]) -> list[Told]:
             METHODS[cell.method].labels_used_to_choose.get(data, 0),
         )
         lines.append(line)
-        if cell.request.baseline and result.supervised_only is not None:
+        if result.supervised_only is not None:
             beside = line._replace(
                 method=IN_VIEWS,
                 accuracy=result.supervised_only,

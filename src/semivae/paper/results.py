@@ -50,7 +50,7 @@ class RunResult:
     @property
     def supervised_only(self) -> float | None:
         """Test accuracy of the supervised-only network in percent, if it was trained."""
-        share = self.summary["supervised_only_accuracy"]
+        share = self.summary.get("supervised_only_accuracy")  # a rival has none
         return None if share is None else 100.0 * float(share)
 
 
