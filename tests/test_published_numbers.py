@@ -208,9 +208,8 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
     if page.exists():
         text = page.read_text(encoding="utf-8")
         asked = asked_seeds(text, label_counts.NAME)
-        plan = label_counts.planned(asked, quick=False)
-        ended = [one for one in ended if one.cell in plan]
-        assert [cell for cell, _ in ended] == plan
+        ended = label_counts.published(folder)
+        assert [cell for cell, _ in ended] == label_counts.planned(asked, quick=False)
         command = asking.command(label_counts.NAME, asked, quick=False)
         assert label_counts_page.page(ended, command) == text
         readings = to_csv(label_counts_page.readings(ended))
@@ -219,18 +218,15 @@ def test_the_table_over_label_counts_is_that_of_its_files() -> None:
 
 def test_the_readme_prints_the_overview_over_label_counts_and_where_it_is_lost() -> None:
     folder = ROOT / "benchmarks" / "results" / label_counts.NAME
-    asked = asked_seeds((folder / f"{label_counts.NAME}.md").read_text(), label_counts.NAME)
-    plan = label_counts.planned(asked, quick=False)
-    ended = [one for one in label_counts.read(folder / "runs") if one.cell in plan]
-    text = (ROOT / "README.md").read_text()
+    ended = label_counts.published(folder)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = text[text.index("<!-- label-counts") : text.index("<!-- end of label-counts")]
     assert block.partition("-->\n")[2] == label_counts_page.overview(ended)
-    lines = label_counts_rows.told(ended)
-    alone, ours = (
-        spread([t.accuracy for t in lines if (t.labels, t.method) == (4000, method)]).text(2)
-        for method in (label_counts_rows.IN_VIEWS, label_counts.SMOOTH)
-    )
-    assert f"{alone} against {ours} %" in text
+    assert len({one.cell.request.seed for one in ended}) == 3 and "over 3 seeds" in text
+    found = label_counts_rows.gains(ended, label_counts_rows.COMPARED[-1])
+    few, many = found["cifar10", 1000], found["cifar10", 4000]
+    said = f"gains {few.text(2)} points with 1,000 labels ({few.verdict}) and {many.text(2)} with"
+    assert said in " ".join(text.split()) and many.verdict == "less"
 
 
 def test_the_table_of_the_family_is_that_of_its_files() -> None:

@@ -70,7 +70,7 @@ def test_the_profile_of_a_path_has_its_ends_and_the_boundary_in_their_places(
     start, end = (ROWS[rows].mean() for rows in ends)
     expected = [-place * start if place <= 0 else place * end for place in module.ALONG]
     assert found.profile == pytest.approx(expected, abs=0.02)
-    assert found.profile[5] == found.crossing
+    assert found.profile[4] == found.crossing
     assert measured(monkeypatch, lambda x: x, paths=0).profile == ()
 
 

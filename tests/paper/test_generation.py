@@ -150,6 +150,7 @@ def test_log_p_x_along_paths_is_a_curve_of_each_run_where_it_was_measured() -> N
     drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
     np.testing.assert_allclose(drawn[M2], profile)
     assert float(min(drawn[OPTIMIZED])) == -30.0
+    assert "0" in [label.get_text() for label in axes.get_xticklabels()]
 
 
 def test_the_figure_shows_every_seed_beside_real_images() -> None:

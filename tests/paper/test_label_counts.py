@@ -122,6 +122,23 @@ def test_quick_is_every_method_on_the_digits() -> None:
     assert few[OPTIMIZED].objective == few[SMOOTH].objective, "weights for many were given to few"
 
 
+def test_what_is_published_are_the_runs_of_the_page(tmp_path: Path) -> None:
+    """Runs of seeds that it does not have yet lie beside them."""
+    (tmp_path / "runs").mkdir()
+    for cell in planned(4, quick=False):
+        _, result = ended(cell, 50.0)
+        text = json.dumps(dataclasses.asdict(result))
+        (tmp_path / "runs" / f"{result.name}.json").write_text(text)
+    assert label_counts.published(tmp_path) == []
+    found = [one for one in read(tmp_path / "runs") if one.cell.request.seed < 2]
+    text = page(found, "semivae reproduce label-counts --seeds 2")
+    (tmp_path / "label-counts.md").write_text(text, encoding="utf-8")
+    assert [one.cell for one in label_counts.published(tmp_path)] == planned(2, quick=False)
+    (tmp_path / "label-counts.md").write_text(page(found, "semivae reproduce label-counts"))
+    seeds = {one.cell.request.seed for one in label_counts.published(tmp_path)}
+    assert seeds == {0, 1, 2, 3}, "as many as the piece has, of those that are there"
+
+
 # --- the table ---
 
 

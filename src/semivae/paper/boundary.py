@@ -19,7 +19,7 @@ LEAST_SHARE = 0.05  # of the rows: those next to the boundary
 POINTS = 9  # of a path between its ends, for its mean density
 FINE = 101  # of a path with its ends, for where the prediction changes
 # Of the profile of a path: -1 is its start, 0 where the prediction changes, 1 its end.
-ALONG = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+ALONG = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,7 @@ class Measured:
     def over_counts(self) -> list[label_counts.Ended]:
         """The runs of the table over label counts that is published; of a quick look none, whose
         data have no other claim."""
-        if self.quick or not self.page(label_counts.NAME).exists():
-            return []
-        return label_counts.read(self.of(label_counts.NAME) / "runs")
+        return [] if self.quick else label_counts.published(self.of(label_counts.NAME))
 
 
 @dataclass(frozen=True)

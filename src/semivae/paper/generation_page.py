@@ -39,6 +39,10 @@ CLAIM = (
 PATHS_NAME = f"{NAME}-paths"
 PATHS = "log p(x) along straight paths between images of two classes"
 DENSITY = "log p(x), nats"
+PROFILE = (
+    "means over those paths under each model's own density; the way to where the prediction "
+    "changes and the way on from there have length 1 each"
+)
 PICTURES: Mapping[str, str] = {
     SAMPLED: "Samples of each class, z from its prior",
     ANALOGIES: "A test image a row: as given (x), as decoded, and its z in every class",
@@ -78,6 +82,7 @@ def markdown(
     links = "".join(
         f"\n![{title}]({name}.png)\n" for name, title in (*curves.items(), *PICTURES.items())
     )
+    along = dict.fromkeys(curves.values(), PROFILE)
     facts = {
         "class consistency": (
             f"the share of samples that the judge takes for the class they were asked for, "
@@ -101,6 +106,7 @@ def markdown(
             f"images of different predicted classes, less that where the prediction changes, "
             f"{of.paths} paths; all under the model's own density"
         ),
+        **along,
         "Optimized-ELBO over M2": (
             "the difference over paired seeds; of diversity how much nearer it is to 1"
         ),
@@ -155,18 +161,19 @@ def paths(rows: Sequence[Row]) -> list[Reading]:
     return [
         Reading("", row.model, place, DENSITY, row.seed, value)
         for row in rows
-        for place, value in zip(ALONG, row.generated.boundary.profile, strict=False)
+        if row.generated.boundary.profile  # the runs of before it was measured have none
+        for place, value in zip(ALONG, row.generated.boundary.profile, strict=True)
     ]
 
 
 def paths_figure(found: Sequence[Reading]) -> "Figure":
     """log p(x) along paths, a line per model."""
-    return panels(found, PATHS, "−1: an image, 0: the prediction changes, 1: one of another class")
+    return panels(found, PATHS, "from an image (−1)\nover the boundary (0)\nto another (1)")
 
 
 def figure(rows: Sequence[Row]) -> "Figure":
     """Every measure of every seed, beside that of real images."""
-    panels = [
+    shown = [
         Dots(
             measure.title,
             {row.model: list(values(rows, row.model, measure).values()) for row in rows},
@@ -174,7 +181,7 @@ def figure(rows: Sequence[Row]) -> "Figure":
         )
         for measure in measures(rows)
     ]
-    return dots("What the models generate, beside real test images", panels)
+    return dots("What the models generate, beside real test images", shown)
 
 
 def pictures(of: Mapping[str, RunResult], results: Path) -> dict[str, "Figure"]:

@@ -5,6 +5,7 @@ M1 reads no label, so it is trained once per data set and seed; its codes serve 
 classifier and, as its first stage, M1+M2 at every number of labels.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -222,6 +223,18 @@ def read(results: Path) -> list[Ended]:
     plan = planned(1 + max((run.asked.seed for run in runs), default=-1), quick=False)
     keys = [(_kind(cell), cell.request) for cell in plan]
     return [Ended(cell, found[key]) for cell, key in zip(plan, keys, strict=True) if key in found]
+
+
+def published(folder: Path) -> list[Ended]:
+    """The runs that the page of this piece was made of, without those of seeds that it does not
+    have yet; none without a page."""
+    page = folder / f"{NAME}.md"
+    if not page.exists():
+        return []
+    text = page.read_text(encoding="utf-8")
+    found = re.search(rf"^- command: .*{NAME} --seeds (\d+)$", text, re.MULTILINE)
+    plan = planned(int(found[1]) if found else None, quick=False)
+    return [one for one in read(folder / "runs") if one.cell in plan]
 
 
 def _kind(cell: Cell) -> str:

@@ -50,18 +50,18 @@ def accuracy_gains(sides: Sides, over_counts: Sequence[Ended]) -> Finding:
     """C7: Optimized-ELBO gains +2.5 points on MNIST and +2.0 on CIFAR-10; told beside it, what it
     gains with other numbers of labels, of which the paper states none, and judged where it is
     less."""
-    gains, words, reached = [], [], []
+    judged, words, reached = [], [], []
     for data, title in TITLES.items():
         printed = PAPER[data, OPTIMIZED] - PAPER[data, M2]
         if (found := _gain(sides, data, "")) is not None:
-            gains.append(found.verdict)
+            judged.append(found.verdict)
             of = judgement(found, printed)
             reached.append(of == AS_PRINTED)
             words.append(
                 f"{title}: {found.text(2)} points (seeds: {found.seeds}; printed {printed:+.1f}): "
                 f"{of}"
             )
-    if len(gains) < len(TITLES):
+    if len(judged) < len(TITLES):
         return NOTHING
     said = f"Over M2 with the same network and alpha: {'; '.join(words)}."
     by_count = {
@@ -71,10 +71,11 @@ def accuracy_gains(sides: Sides, over_counts: Sequence[Ended]) -> Finding:
     if by_count:
         said += (
             " Over the number of labels, under our defaults without smoothness, in which M2 has a "
-            f"learning rate of its own on CIFAR-10: {told(by_count, 2, 'points')}."
+            f"learning rate of its own on CIFAR-10: {told(by_count, 2, 'points')}. "
+            "These are judged only where they are less: the paper states no number of labels."
         )
-    gains += [found.verdict for found in by_count.values() if found.verdict == LESS]
-    verdict = together(gains, MORE)
+    judged += [found.verdict for found in by_count.values() if found.verdict == LESS]
+    verdict = together(judged, MORE)
     if verdict == HOLDS and not all(reached):
         verdict = PARTLY
     return Finding(verdict, said)
