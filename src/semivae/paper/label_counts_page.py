@@ -12,11 +12,10 @@ from semivae.paper.label_counts_rows import (
     IN_VIEWS,
     ORDER,
     Count,
-    Told,
+    Line,
     by_row,
-    counts,
     gains,
-    told,
+    lines_of,
 )
 from semivae.paper.results import RunResult
 from semivae.paper.spreads import LESS, MORE, Gain
@@ -34,7 +33,7 @@ def readings(ended: Sequence[Ended]) -> list[Reading]:
     """Accuracy and minutes of every run, by data set, method and number of labels."""
     return [
         Reading(NAMES[line.data], line.method, float(line.labels), measure, line.seed, value)
-        for line in told(ended)
+        for line in lines_of(ended)
         for measure, value in ((ACCURACY, line.accuracy), (MINUTES, line.minutes))
         if not math.isnan(value)
     ]
@@ -48,7 +47,7 @@ def figure(ended: Sequence[Ended]) -> "Figure":
 
 def page(ended: Sequence[Ended], command: str) -> str:
     """The table and what it depends on, in Markdown."""
-    rows = [_row(runs) for runs in by_row(ended).values()]
+    rows = [_row(runs) for of_count in by_row(ended).values() for runs in of_count.values()]
     facts = protocol([result for _, result in ended], command)
     figure = f"![Accuracy by labels]({NAME}.png)"
     return (
@@ -62,13 +61,13 @@ def overview(ended: Sequence[Ended]) -> str:
     rows = by_row(ended)
     lines = {
         method: {
-            count: _accuracy(rows[*count, number])
-            for count in counts(ended)
-            if (*count, number) in rows
+            count: _accuracy(of_count[method])
+            for count, of_count in rows.items()
+            if method in of_count
         }
-        for number, method in enumerate(ORDER)
+        for method in ORDER
     }
-    return _by_count(ended, lines)
+    return _by_count(list(rows), lines)
 
 
 DIFFERENCES = (
@@ -84,7 +83,7 @@ def differences(ended: Sequence[Ended]) -> str:
         of.title: {count: _points(found) for count, found in gains(ended, of).items()}
         for of in COMPARED
     }
-    return _by_count(ended, lines)
+    return _by_count(list(by_row(ended)), lines)
 
 
 def _points(found: Gain) -> str:
@@ -92,9 +91,8 @@ def _points(found: Gain) -> str:
     return f"**{text}**" if found.verdict in (MORE, LESS) else text
 
 
-def _by_count(ended: Sequence[Ended], lines: Mapping[str, Mapping[Count, str]]) -> str:
+def _by_count(columns: Sequence[Count], lines: Mapping[str, Mapping[Count, str]]) -> str:
     """A table of the lines that have anything, a number of labels a column."""
-    columns = counts(ended)
     header = ("", *(f"{NAMES[data]}, {labels:,}" for data, labels in columns))
     rows = [
         (name, *(cells.get(count, "–") for count in columns))
@@ -110,11 +108,11 @@ HEADER = (
 )  # fmt: skip
 
 
-def _accuracy(runs: Sequence[Told]) -> str:
+def _accuracy(runs: Sequence[Line]) -> str:
     return spread([run.accuracy for run in runs]).text(2)
 
 
-def _row(runs: Sequence[Told]) -> tuple[str, ...]:
+def _row(runs: Sequence[Line]) -> tuple[str, ...]:
     first = runs[0]
     minutes = statistics.fmean(run.minutes for run in runs)
     return (

@@ -12,11 +12,15 @@ from semivae.paper.sides import M2, OPTIMIZED, SUPERVISED
 from semivae.paper.spreads import Gain, gain
 
 IN_VIEWS = f"{SUPERVISED}, in views"
-ORDER = [*METHODS]
-ORDER.insert(ORDER.index(SUPERVISED) + 1, IN_VIEWS)
+# In the order of the table.
+ORDER = tuple(
+    name
+    for method in METHODS
+    for name in ((method, IN_VIEWS) if method == SUPERVISED else (method,))
+)
 
 
-class Told(NamedTuple):
+class Line(NamedTuple):
     """What a run says in the table: where it stands there, and accuracy in percent. Minutes are
     nan where they are not measured apart."""
 
@@ -30,13 +34,13 @@ class Told(NamedTuple):
     labels_used: int
 
 
-def told(ended: Sequence[Ended]) -> list[Told]:
+def lines_of(ended: Sequence[Ended]) -> list[Line]:
     """Every run, and the network without unlabeled rows that was trained beside one, in the same
     views."""
     lines = []
     for cell, result in ended:
         data = cell.request.data
-        line = Told(
+        line = Line(
             data,
             result.summary["n_labeled"],
             cell.method,
@@ -63,19 +67,17 @@ Count = tuple[str, int]
 """A data set and a number of labels."""
 
 
-def by_row(ended: Sequence[Ended]) -> dict[tuple[str, int, int], list[Told]]:
-    """The seeds of each row, in order, by data set, labels and place in `ORDER`."""
-    rows: dict[tuple[str, int, int], list[Told]] = {}
-    for line in told(ended):
-        rows.setdefault((line.data, line.labels, ORDER.index(line.method)), []).append(line)
-    data = list(dict.fromkeys(place[0] for place in rows))
-    places = sorted(rows, key=lambda place: (data.index(place[0]), *place[1:]))
-    return {place: rows[place] for place in places}
-
-
-def counts(ended: Sequence[Ended]) -> list[Count]:
-    """In the order of the table."""
-    return list(dict.fromkeys(place[:2] for place in by_row(ended)))
+def by_row(ended: Sequence[Ended]) -> dict[Count, dict[str, list[Line]]]:
+    """The seeds of each row, by number of labels and method, in the order of the table."""
+    lines = lines_of(ended)
+    data = list(dict.fromkeys(line.data for line in lines))
+    rows: dict[Count, dict[str, list[Line]]] = {}
+    for line in sorted(
+        lines, key=lambda line: (data.index(line.data), line.labels, ORDER.index(line.method))
+    ):
+        of_count = rows.setdefault((line.data, line.labels), {})
+        of_count.setdefault(line.method, []).append(line)
+    return rows
 
 
 class Compared(NamedTuple):
@@ -100,11 +102,10 @@ COMPARED = (
 
 def gains(ended: Sequence[Ended], of: Compared) -> dict[Count, Gain]:
     """By how many points a method exceeds another, over the seeds of both."""
-    rows = by_row(ended)
     found = {}
-    for count in counts(ended):
+    for count, rows in by_row(ended).items():
         method, *others = (
-            {run.seed: run.accuracy for run in rows.get((*count, ORDER.index(name)), [])}
+            {line.seed: line.accuracy for line in rows.get(name, [])}
             for name in (of.method, *of.others)
         )
         difference = gain(method, next(filter(None, others), {}))
