@@ -20,10 +20,10 @@ from semivae.paper import (
 from semivae.paper import claims as module
 from semivae.paper.ablation_plan import KEYS
 from semivae.paper.claims import CLAIMS, LIMIT, PARTS, Measured, judged, page
+from semivae.paper.evidence import HOLDS, NOTHING, OPEN, Finding
 from semivae.paper.experiments import Experiment, Run
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, OPTIMIZED, sides
-from semivae.paper.verdicts import HOLDS, NOTHING, OPEN, Finding
 from semivae.request import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")

@@ -129,10 +129,10 @@ def test_the_page_compares_posteriors_over_paired_seeds() -> None:
     assert tuple(found[M2, FROM_Z]) == pytest.approx((-10.5, 0.5, 2))
     assert set(found) == {(model, measure) for model in (M2, OPTIMIZED) for measure in IN_Z}
     text = findings(readings)
-    assert f"{M2}, class read from z: -10.50 ± 0.50 points (less, 2 seeds)" in text
-    unclear = "(no clear difference, 2 seeds)"
-    assert f"{OPTIMIZED}, class read from z: +1.00 ± 9.00 points {unclear}" in text
-    assert f"{M2}, I(y; z) read by the probe: +0.00 ± 0.00 nats {unclear}" in text
+    assert f"| {M2}, class read from z, points | -10.50 ± 0.50 | less | 2 |" in text
+    unclear = "| no clear difference | 2 |"
+    assert f"| {OPTIMIZED}, class read from z, points | +1.00 ± 9.00 {unclear}" in text
+    assert f"| {M2}, I(y; z) read by the probe, nats | +0.00 ± 0.00 {unclear}" in text
     assert "| 21.00 ± 1.00 |" in text and f"({NAME}.png)" in text and f"({BY_EPOCH}.png)" in text
     assert list(figures(readings)) == [NAME, BY_EPOCH]
 

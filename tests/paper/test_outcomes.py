@@ -8,6 +8,7 @@ import pytest
 from semivae.paper import domains
 from semivae.paper.boundary import Boundary
 from semivae.paper.disentanglement import CHANCE, CONDITIONAL, FACTORIZED, FROM_Z, IN_Z, JUDGED
+from semivae.paper.evidence import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.paper.experiments import TEST_ACCURACY
 from semivae.paper.generated import Generated
 from semivae.paper.generation import Row
@@ -21,7 +22,6 @@ from semivae.paper.outcomes import (
 )
 from semivae.paper.results import RunResult
 from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, SUPERVISED
-from semivae.paper.verdicts import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.plots.panels import Reading
 from semivae.request import Request
 
@@ -46,7 +46,7 @@ def test_c3_all_three_densities_at_the_boundary_are_compared() -> None:
     assert boundary_is_rare(even).verdict == UNSHOWN
     rare = [row(M2, seed) for seed in seeds] + [row(OPTIMIZED, seed, RARE) for seed in seeds]
     found = boundary_is_rare(rare)
-    assert found.verdict == HOLDS and found.words.count("(more; seeds: 3)") == 3
+    assert found.verdict == HOLDS and found.markdown.count("| more | 3 |") == 3
     for changed, verdict in (({"crossing": None, "path": None}, HOLDS), ({"rank": 0.5}, PARTLY)):
         boundary = dataclasses.replace(RARE, **changed)
         ours = [row(OPTIMIZED, seed, boundary) for seed in seeds]
@@ -59,7 +59,7 @@ def test_c8_every_quality_counts_and_no_boundary_does() -> None:
     rows = [row(M2, seed) for seed in range(2)]
     ours = [row(OPTIMIZED, seed, RARE, log_p_x=-80.0, **better) for seed in range(2)]
     found = generation_improves(rows + ours)
-    assert found.verdict == HOLDS and "boundary" not in found.words
+    assert found.verdict == HOLDS and "boundary" not in found.markdown
     some = [row(OPTIMIZED, seed, RARE, log_p_x=-80.0) for seed in range(2)]
     assert generation_improves(rows + some).verdict == PARTLY
     worse = [row(OPTIMIZED, seed, RARE, log_p_x=-95.0) for seed in range(2)]
@@ -101,7 +101,7 @@ def test_c7_gains_are_held_against_what_is_printed(
 ) -> None:
     found = accuracy_gains(sides(mnist, cifar), [])
     assert found.verdict == verdict
-    assert f"MNIST: {mnist:+.2f} ± 0.00 points" in found.words and "printed +2.5" in found.words
+    assert f"| MNIST | {mnist:+.2f} ± 0.00 | +2.5 | " in found.markdown
 
 
 def test_c7_one_data_set_decides_nothing() -> None:
@@ -130,7 +130,7 @@ def test_c7_tells_other_numbers_of_labels_and_counts_those_where_it_loses(
     over_counts = of(M2, 90.0) + of(OPTIMIZED, 90.0 + gap)
     found = accuracy_gains(sides(2.6, 2.1), over_counts)
     assert found.verdict == verdict
-    assert f"MNIST, 100 labels: {gap:+.2f} ± 0.00 points" in found.words
+    assert f"| MNIST, 100 labels | {gap:+.2f} ± 0.00 | " in found.markdown
 
 
 def test_c9_is_judged_by_what_is_read_and_by_guessing() -> None:
@@ -146,8 +146,8 @@ def test_c9_is_judged_by_what_is_read_and_by_guessing() -> None:
     guessing = read(12, 60, M2) + read(12, 60, OPTIMIZED)
     found = factorizing_disentangles(guessing)
     assert found.verdict == HOLDS
-    assert "class read from z: -48.00 ± 0.00 points (less, 2 seeds)" in found.words
-    assert "12.5 ± 0.5 % factorized, 60.5 ± 0.5 % conditional, 10.0 % by" in found.words
+    assert f"| {M2}, class read from z, points | -48.00 ± 0.00 | less | 2 |" in found.markdown
+    assert f"| {M2} | 12.5 ± 0.5 | 60.5 ± 0.5 | 10.0 |" in found.markdown
     readable = read(90, 92, M2) + read(12, 60, OPTIMIZED)
     assert factorizing_disentangles(readable).verdict == PARTLY, "less, and still read"
     assert factorizing_disentangles(read(12, 60, M2) + read(60, 12, OPTIMIZED)).verdict == MIXED
@@ -180,12 +180,13 @@ def test_c11_every_table_and_the_colour_images_under_symbols_of_digits() -> None
         return sides(1, gap, NOT_SMOOTH) | network
 
     found = it_carries_over(tables(2.0), colour(1, 0.3))
-    assert found.verdict == HOLDS and "CIFAR-10, symbols chosen on MNIST" in found.words
-    assert "Tumours, 20 labels: +12.00 ± 0.00 points" in found.words
+    assert found.verdict == HOLDS and "CIFAR-10, symbols chosen on MNIST" in found.markdown
+    over = "| Tumours, 20 labels | +2.00 ± 0.00 (more) | +12.00 ± 0.00 (more) | 2 |"
+    assert over in found.markdown
     assert it_carries_over(tables(2.0), colour(-1, 0.3)).verdict == MIXED
     assert it_carries_over(tables(0.0), {}).verdict == UNSHOWN
     poor = it_carries_over(tables(0.0), colour(1, 0.5))
     assert poor.verdict == UNSHOWN, "M2 is beaten, the labels alone are not"
     assert it_carries_over(tables(0.0), colour(1, 0.3)).verdict == PARTLY
     assert it_carries_over([], colour(1, 0.3)).verdict == OPEN
-    assert "CIFAR" not in it_carries_over(tables(2.0), {}).words
+    assert "CIFAR" not in it_carries_over(tables(2.0), {}).markdown

@@ -35,7 +35,14 @@ def claims(wish: Wish) -> dict[str, object]:
     return {
         "text": text,
         "written": [str(path) for path in (page, *drawn)],
-        "verdicts": {claim.key: finding._asdict() for claim, finding in found},
+        "verdicts": {
+            claim.key: {
+                "verdict": of.verdict,
+                "words": of.words,
+                "evidence": [table._asdict() for table in of.evidence],
+            }
+            for claim, of in found
+        },
     }
 
 

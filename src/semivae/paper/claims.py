@@ -12,6 +12,7 @@ from semivae.paper import (
     classifier_entropy,
     disentanglement,
     domains,
+    evidence,
     experiments,
     generation,
     label_counts,
@@ -22,8 +23,8 @@ from semivae.paper import (
     verdicts,
 )
 from semivae.paper.asking import named
+from semivae.paper.evidence import Finding
 from semivae.paper.experiments import Experiment
-from semivae.paper.verdicts import Finding
 from semivae.plots.panels import Reading, panels
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def page(found: Sequence[Judged], measured: Measured) -> str:
     rows = [(claim.key, claim.words, claim.section, of.verdict) for claim, of in found]
     given = [of.verdict for _, of in found]
     counts = ", ".join(
-        f"{given.count(verdict)} {verdict}" for verdict in verdicts.ALL if verdict in given
+        f"{given.count(verdict)} {verdict}" for verdict in evidence.ALL if verdict in given
     )
     sections = "\n".join(section(claim, of, measured) for claim, of in found)
     return (
@@ -201,7 +202,7 @@ def section(claim: Claim, of: Finding, measured: Measured) -> str:
     pieces = " ".join(filter(None, (claim.piece, claim.further)))
     return (
         f"## {claim.key}: {of.verdict}\n\nThe paper ({claim.section}): {claim.words}\n\n"
-        f"Measured (`semivae reproduce {pieces}`): {of.words}\n{pictures}"
+        f"Measured (`semivae reproduce {pieces}`): {of.markdown}{pictures}"
     )
 
 

@@ -10,6 +10,7 @@ from semivae.assessment import Effort, probe_of_z
 from semivae.errors import InputError
 from semivae.markdown import table
 from semivae.paper.asking import seeds_of
+from semivae.paper.evidence import Evidence, differences
 from semivae.paper.experiments import (
     TEST_ACCURACY,
     Experiment,
@@ -126,7 +127,7 @@ def findings(readings: Sequence[Reading]) -> str:
     header = ("Objective", "Posterior", *MEASURES, "Seeds")
     chance = spread([reading.value for reading in readings if reading.measure == CHANCE]).mean
     return (
-        f"{_changes(readings)}\n\n{table(header, lines)}\n![Read from z]({NAME}.png)\n\n"
+        f"{changes(readings).markdown}\n{table(header, lines)}\n![Read from z]({NAME}.png)\n\n"
         f"![Information by epoch]({BY_EPOCH}.png)\n\n"
         "Means over seeds ± standard error at the end. Read by a linear probe: logistic "
         f"regression fitted on half of {Effort().linear_rows:,} test rows and scored on the "
@@ -137,11 +138,13 @@ def findings(readings: Sequence[Reading]) -> str:
     )
 
 
-def _changes(readings: Sequence[Reading]) -> str:
-    return (
-        "Found, of the class under the factorized posterior minus that under the conditional one: "
-        f"{told(left_in_z(readings))}."
-    )
+def changes(readings: Sequence[Reading]) -> Evidence:
+    """What is found of the class in z under the factorized posterior over the conditional one."""
+    gains = {
+        f"{model}, {measure.rpartition(', ')[0]}, {IN_Z[measure]}": of
+        for (model, measure), of in left_in_z(readings).items()
+    }
+    return differences("In z, factorized over conditional", gains, 2)
 
 
 def left_in_z(readings: Sequence[Reading]) -> dict[tuple[str, str], Gain]:
@@ -156,15 +159,6 @@ def left_in_z(readings: Sequence[Reading]) -> dict[tuple[str, str], Gain]:
             if (of := gain(*sides)) is not None:
                 found[model, measure] = of
     return found
-
-
-def told(left: Mapping[tuple[str, str], Gain]) -> str:
-    """These differences in words."""
-    return "; ".join(
-        f"{model}, {measure.rpartition(', ')[0]}: {of.text(2)} {IN_Z[measure]} "
-        f"({of.verdict}, {of.seeds} seeds)"
-        for (model, measure), of in left.items()
-    )
 
 
 class ReadUnderBoth(NamedTuple):

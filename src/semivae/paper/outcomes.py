@@ -4,6 +4,17 @@ generator, codes, other data."""
 from collections.abc import Sequence
 
 from semivae.paper import disentanglement, domains, generation, label_counts_rows
+from semivae.paper.evidence import (
+    HOLDS,
+    NOTHING,
+    PARTLY,
+    Evidence,
+    Finding,
+    compared,
+    differences,
+    judged,
+    together,
+)
 from semivae.paper.generation import Row
 from semivae.paper.label_counts import Ended
 from semivae.paper.label_counts_rows import OVER_M2
@@ -16,7 +27,6 @@ from semivae.paper.results_table import (
 )
 from semivae.paper.sides import M2, NOT_SMOOTH, OPTIMIZED, PAPER, SUPERVISED, TITLES
 from semivae.paper.spreads import LESS, MORE, SAME, Gain
-from semivae.paper.verdicts import HOLDS, NOTHING, PARTLY, Finding, compared, together, told
 from semivae.plots.panels import Reading
 
 
@@ -26,15 +36,17 @@ def boundary_is_rare(rows: Sequence[Row]) -> Finding:
     return compared(
         gains,
         MORE,
-        "How much rarer data are at the boundary than elsewhere, Optimized-ELBO minus M2, each "
-        f"under its own log p(x): {told(gains, 3)}.",
+        "How much rarer data are at the boundary than elsewhere, each under its own log p(x), "
+        "over paired seeds.",
+        differences("Optimized-ELBO over M2", gains, 3),
     )
 
 
 def generation_improves(rows: Sequence[Row]) -> Finding:
     """C8: Optimized-ELBO generates better than M2."""
     gains = _generation_gains(rows, generation.QUALITY)
-    return compared(gains, MORE, f"Gain in quality over M2: {told(gains, 3)}.")
+    words = "What both models generate, over paired seeds."
+    return compared(gains, MORE, words, differences("Gain in quality over M2", gains, 3))
 
 
 def _generation_gains(rows: Sequence[Row], group: str) -> dict[str, Gain]:
@@ -50,35 +62,35 @@ def accuracy_gains(sides: Sides, over_counts: Sequence[Ended]) -> Finding:
     """C7: Optimized-ELBO gains +2.5 points on MNIST and +2.0 on CIFAR-10; told beside it, what it
     gains with other numbers of labels, of which the paper states none, and judged where it is
     less."""
-    judged, words, reached = [], [], []
+    verdicts, reached, lines = [], [], {}
     for data, title in TITLES.items():
         printed = PAPER[data, OPTIMIZED] - PAPER[data, M2]
         if (found := _gain(sides, data, "")) is not None:
-            judged.append(found.verdict)
+            verdicts.append(found.verdict)
             of = judgement(found, printed)
             reached.append(of == AS_PRINTED)
-            words.append(
-                f"{title}: {found.text(2)} points (seeds: {found.seeds}; printed {printed:+.1f}): "
-                f"{of}"
-            )
-    if len(judged) < len(TITLES):
+            lines[title] = (found.text(2), f"{printed:+.1f}", of, str(found.seeds))
+    if len(verdicts) < len(TITLES):
         return NOTHING
-    said = f"Over M2 with the same network and alpha: {'; '.join(words)}."
+    words = "Test accuracy over paired seeds, with the same network and alpha."
+    title = "Optimized-ELBO over M2, points"
+    evidence = [Evidence(title, ("difference", "printed", "verdict", "seeds"), lines)]
     by_count = {
         f"{TITLES[data]}, {labels:,} labels": found
         for (data, labels), found in label_counts_rows.gains(over_counts, OVER_M2).items()
     }
     if by_count:
-        said += (
-            " Over the number of labels, under our defaults without smoothness, in which M2 has a "
-            f"learning rate of its own on CIFAR-10: {told(by_count, 2, 'points')}. "
-            "These are judged only where they are less: the paper states no number of labels."
+        words += (
+            " Beside it, over the number of labels, our defaults without smoothness, in which M2 "
+            "has a learning rate of its own on CIFAR-10; judged only where they are less, as the "
+            "paper states no number of labels."
         )
-    judged += [found.verdict for found in by_count.values() if found.verdict == LESS]
-    verdict = together(judged, MORE)
+        evidence.append(differences(f"{title}, under our defaults", by_count, 2))
+    verdicts += [found.verdict for found in by_count.values() if found.verdict == LESS]
+    verdict = together(verdicts, MORE)
     if verdict == HOLDS and not all(reached):
         verdict = PARTLY
-    return Finding(verdict, said)
+    return Finding(verdict, words, tuple(evidence))
 
 
 def _gain(sides: Sides, data: str, kind: str) -> Gain | None:
@@ -94,25 +106,25 @@ def factorizing_disentangles(readings: Sequence[Reading]) -> Finding:
     left = disentanglement.left_in_z(readings)
     if not all((model, disentanglement.FROM_Z) in left for model in (M2, OPTIMIZED)):
         return NOTHING
-    words, far = [], False
+    lines, far = {}, False
     for model in (M2, OPTIMIZED):
         read = disentanglement.read_from_z(readings, model)
         chance = read.chance
         far |= read.factorized.mean > chance + OUT_OF_Z * (100 - chance)
-        words.append(
-            f"{model}: {read.factorized.text(1)} % factorized, {read.conditional.text(1)} % "
-            f"conditional, {chance:.1f} % by guessing"
-        )
-    judged = {key: of for key, of in left.items() if key[1] in disentanglement.JUDGED}
-    verdict = together((of.verdict for of in judged.values()), LESS)
+        lines[model] = (read.factorized.text(1), read.conditional.text(1), f"{chance:.1f}")
+    counted = [of.verdict for key, of in left.items() if key[1] in disentanglement.JUDGED]
+    verdict = together(counted, LESS)
     if verdict == HOLDS and far:
         verdict = PARTLY
     return Finding(
         verdict,
-        f"What a linear probe reads of the class from a draw of z: {'; '.join(words)}. What "
-        "factorizing adds (below 0: keeps out), by every measure of the class in z: "
-        f"{disentanglement.told(left)}. The last is not judged: its y is the classifier's "
-        "own, and it is near I(y; x) once z tells so few rows apart.",
+        "What a linear probe reads of the class from a draw of z; and what factorizing adds to "
+        "every measure of the class in z (below 0: keeps out). The last is not judged: its y is "
+        "the classifier's own, and it is near I(y; x) once z tells so few rows apart.",
+        (
+            Evidence("Class read from z, %", ("factorized", "conditional", "by guessing"), lines),
+            disentanglement.changes(readings),
+        ),
     )
 
 
@@ -142,9 +154,13 @@ def it_carries_over(readings: Sequence[Reading], sides: Sides) -> Finding:
         SAME if of.verdict == MORE and alone[name].verdict in (SAME, LESS) else of.verdict
         for name, of in gains.items()
     ]
+    lines = {
+        name: (judged(of, 2), judged(alone[name], 2), str(of.seeds)) for name, of in gains.items()
+    }
     words = (
-        f"Test accuracy over M2: {told(gains, 2, 'points')}. Over the network without unlabeled "
-        f"rows: {told(alone, 2, 'points')}. A gain over M2 counts where there is one over that "
-        "network too."
+        "Test accuracy over paired seeds. A gain over M2 counts where there is one over the "
+        "network without unlabeled rows too."
     )
-    return Finding(together(counted, MORE), words)
+    columns = ("over M2", "over the labels alone", "seeds")
+    evidence = (Evidence("Optimized-ELBO, points", columns, lines),)
+    return Finding(together(counted, MORE), words, evidence)

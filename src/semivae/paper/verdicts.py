@@ -6,66 +6,33 @@ it is judged over paired seeds (`spreads.Gain`), and one seed decides nothing.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from semivae.paper import ablation, limit
 from semivae.paper import classifier_entropy as entropy
 from semivae.paper import learning_from_labels as learning
 from semivae.paper.ablation_plan import GRIDS, LEVELS
+from semivae.paper.evidence import (
+    FAILS,
+    HOLDS,
+    NOTHING,
+    OPEN,
+    PARTLY,
+    Evidence,
+    Finding,
+    compared,
+    differences,
+    judged,
+    together,
+)
 from semivae.paper.experiments import TEST_ACCURACY, by_seed, places
 from semivae.paper.sides import CLASSES, M2, OPTIMIZED
-from semivae.paper.spreads import LESS, MORE, ONE_SEED, SAME, Gain, gain
+from semivae.paper.spreads import LESS, MORE, gain
 from semivae.plots.panels import Reading
 from semivae.spread import spread
 
-HOLDS, PARTLY, MIXED = "holds", "holds in part", "mixed"
-UNSHOWN, FAILS, OPEN = "not shown", "does not hold", "not decided"
-ALL = (HOLDS, PARTLY, MIXED, UNSHOWN, FAILS, OPEN)
 INFORMATION, MARGINAL = "I(y; x), nats", "KL(q(y) || p(y)), nats"
-
-
-class Finding(NamedTuple):
-    """A verdict, one of `ALL`, and in words what it rests on."""
-
-    verdict: str
-    words: str
-
-
-NOTHING = Finding(OPEN, "Not measured to its end yet.")
-
-
-def together(verdicts: Iterable[str], wanted: str) -> str:
-    """One verdict of several comparisons.
-
-    All as wanted: it holds; some and none to the contrary: in part; some of each: mixed; none of
-    either: not shown; none as wanted and some to the contrary: it does not hold. Open without any,
-    and with one seed alone.
-    """
-    found = list(verdicts)
-    if not found or ONE_SEED in found:
-        return OPEN
-    hits, none = found.count(wanted), found.count(SAME)
-    against = len(found) - hits - none
-    if hits:
-        return MIXED if against else PARTLY if none else HOLDS
-    return FAILS if against else UNSHOWN
-
-
-def compared(gains: Mapping[str, Gain], wanted: str, words: str) -> Finding:
-    """The verdict of several differences, by name; open without any."""
-    if not gains:
-        return NOTHING
-    return Finding(together((of.verdict for of in gains.values()), wanted), words)
-
-
-def told(gains: Mapping[str, Gain], digits: int, unit: str = "") -> str:
-    """Differences in words, by name."""
-    return "; ".join(
-        f"{name}: {of.text(digits)}{unit and f' {unit}'} ({of.verdict}; seeds: {of.seeds})"
-        for name, of in gains.items()
-    )
 
 
 def entropy_rises(readings: Sequence[Reading]) -> Finding:
@@ -79,16 +46,22 @@ def entropy_rises(readings: Sequence[Reading]) -> Finding:
         return NOTHING
     whole = [name for name, course in of.items() if course.whole.verdict == MORE]
     later = [name for name, course in of.items() if course.later.verdict == MORE]
-    ends = "; ".join(
-        f"{name}: {course.first.mean:.3f} after the first epoch, least {course.least.mean:.3f} "
-        f"(epoch {course.least_at:g}), {course.last.mean:.3f} at the end, the largest "
-        f"rise within a run {course.rise.text(3)} on average"
+    ends = {
+        name: (
+            course.first.text(3),
+            f"{course.least.text(3)} (epoch {course.least_at:g})",
+            course.last.text(3),
+            course.rise.text(3),
+            str(course.whole.seeds),
+        )
         for name, course in of.items()
-    )
+    }
+    columns = ("after epoch 1", "least", "at the end", "largest rise within a run", "seeds")
     return Finding(
         together((course.whole.verdict for course in of.values()), MORE),
         f"Of {len(of)} settings of M2 it rises from the first epoch to the end in {len(whole)}"
-        f"{_named(whole)}, and from half-way in {len(later)}{_named(later)}. In nats: {ends}.",
+        f"{_named(whole)}, and from half-way in {len(later)}{_named(later)}.",
+        (Evidence("Entropy of M2's classifier, nats", columns, ends),),
     )
 
 
@@ -108,8 +81,9 @@ def entropy_is_reduced(readings: Sequence[Reading]) -> Finding:
             ]
             if (found := gain(*ends)) is not None:
                 gains[f"{panel}{suffix}"] = found
-    words = f"Optimized-ELBO's entropy at the end minus M2's: {told(gains, 4, 'nats')}."
-    return compared(gains, LESS, words)
+    title = "Classifier entropy at the end over M2's, nats"
+    words = "Optimized-ELBO beside M2 under the same estimator of y and alpha, over paired seeds."
+    return compared(gains, LESS, words, differences(title, gains, 4))
 
 
 def information(readings: Sequence[Reading]) -> list[Reading]:
@@ -136,24 +110,23 @@ def prior_kl_reduces_information(readings: Sequence[Reading]) -> Finding:
     def at(panel: str, measure: str, beta: float) -> dict[int, float]:
         return by_seed(parts, panel=panel, line="gamma = 0", measure=measure, x=beta)
 
-    gains, words = {}, []
+    gains, parted = {}, {}
     for panel in GRIDS:
         found = gain(at(panel, INFORMATION, 0.0), at(panel, INFORMATION, 1.0))
         if found is None:
             continue
         gains[panel] = found
         for beta, name in ((0.0, "with it"), (1.0, "without it")):
-            means = (
-                f"{measure.removesuffix(', nats')} = "
-                f"{spread(list(at(panel, measure, beta).values())).text(3)}"
+            parted[f"{panel}, {name}"] = tuple(
+                spread(list(at(panel, measure, beta).values())).text(3)
                 for measure in (INFORMATION, MARGINAL)
             )
-            words.append(f"{panel}, {name}: {', '.join(means)}")
     return compared(
         gains,
         LESS,
-        "I(y; x) where the unlabeled sum has the term minus that where it is cancelled: "
-        f"{told(gains, 3, 'nats')}. In nats: {'; '.join(words)}.",
+        "I(y; x) where the unlabeled sum has the term, over that where it is cancelled.",
+        differences(INFORMATION, gains, 3),
+        Evidence("Both parts of the term", (INFORMATION, MARGINAL), parted),
     )
 
 
@@ -176,14 +149,17 @@ def labeled_elbo_does_not_learn(readings: Sequence[Reading]) -> Finding:
     alone = not learning.learns(means[learning.ALONE, elbo.name].mean) and learning.learns(
         means[learning.ALONE, forward.name].mean
     )
-    reached = "; ".join(f"{', '.join(key)}: {mean.text(2)} %" for key, mean in means.items())
+    reached = {", ".join(key): (mean.text(2),) for key, mean in means.items()}
+    over = {"beside the unlabeled ELBO": whole, "beside the unlabeled sum of 3.6": sharp}
+    title = "Optimized-ELBO's labeled sum over the labeled ELBO, points"
     return Finding(
         together((MORE if alone else LESS, whole.verdict, sharp.verdict), MORE),
-        f"Without cross-entropy, test accuracy: {reached}. Alone, the labeled ELBO "
-        f"{'does not learn and the other sum does' if alone else 'learns, or neither does'}. "
-        "Optimized-ELBO's labeled sum over the labeled ELBO beside the unlabeled ELBO: "
-        f"{whole.text(2)} points ({whole.verdict}); beside the unlabeled sum of 3.6: "
-        f"{sharp.text(2)} points ({sharp.verdict}).",
+        "Without cross-entropy. Alone, the labeled ELBO "
+        f"{'does not learn and the other sum does' if alone else 'learns, or neither does'}.",
+        (
+            Evidence("Trained under", ("test accuracy, %",), reached),
+            differences(title, over, 2),
+        ),
     )
 
 
@@ -203,19 +179,21 @@ def smoothing_prevents_overconfidence(readings: Sequence[Reading]) -> Finding:
     def verdict(*places: tuple[str, float]) -> str:
         return together((of.verdict for at in places for of in gains[at].values()), LESS)
 
-    words = []
-    for (panel, epsilon), here in gains.items():
-        told_of = ", ".join(
-            f"{name} {of.text(ablation.DIGITS[name])} ({of.verdict})" for name, of in here.items()
+    lines = {
+        f"{panel}: {epsilon:g}": tuple(
+            judged(here[name], ablation.DIGITS[name]) if name in here else "–"
+            for name in ablation.CALIBRATION
         )
-        words += [f"{panel} = {epsilon:g}: {told_of}"] if here else []
-    if not words:
+        for (panel, epsilon), here in gains.items()
+        if here
+    }
+    if not lines:
         return NOTHING
     own = ", ".join(f"{panel}: {verdict((panel, limit.EPSILON))}" for panel in ablation.SMOOTHING)
     return Finding(
         verdict(*gains),
-        f"At the paper's epsilon, {limit.EPSILON:g}, alone: {own}. Against no smoothing: "
-        f"{'; '.join(words)}.",
+        f"At the paper's epsilon, {limit.EPSILON:g}, alone: {own}.",
+        (Evidence("Over no smoothing", tuple(ablation.CALIBRATION), lines),),
     )
 
 
