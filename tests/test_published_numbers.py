@@ -222,7 +222,12 @@ def test_the_readme_prints_the_overview_over_label_counts_and_where_it_is_lost()
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = text[text.index("<!-- label-counts") : text.index("<!-- end of label-counts")]
     assert block.partition("-->\n")[2] == label_counts_page.overview(ended)
-    assert len({one.cell.request.seed for one in ended}) == 3 and "over 3 seeds" in text
+    seeds = {
+        data: len({one.cell.request.seed for one in ended if one.cell.request.data == data})
+        for data in label_counts.SEEDS
+    }
+    said = f"over {seeds['mnist']} seeds on MNIST and {seeds['cifar10']} on CIFAR-10"
+    assert seeds == label_counts.SEEDS and said in text
     found = label_counts_rows.gains(ended, label_counts_rows.COMPARED[-1])
     few, many = found["cifar10", 1000], found["cifar10", 4000]
     said = f"gains {few.text(2)} points with 1,000 labels ({few.verdict}) and {many.text(2)} with"
