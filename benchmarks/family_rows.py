@@ -89,7 +89,7 @@ SMOOTH_M1M2_REQUEST = Request(
     settings=(*PRUNED, *ONE_CYCLE, *SMALL_BATCHES, *FAST),
     epochs=40,
 )
-# Beside a bound that counts little, as in our default for many grey images; the same pressure on
+# Beside a bound that counts little, as in our default for many images; the same pressure on
 # H(q(y|x)) without a bound, whose U(x) holds + H.
 LIGHT_BOUND, NO_BOUND = alpha_beta_gamma(
     (300, "ramp(-300,300,0.5)", 300), (300, "ramp(-301,299,0.5)", 300)

@@ -37,7 +37,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     alpha, beta, gamma, epsilon : float or None
         The paper's symbols: weight of log q(y|x), of the entropy penalty, of the mutual
         information, and the label smoothing. None: the recipe's. Of "auto" the first three are
-        300 for many grey images, and its smoothness too: change them together, as only their
+        300 for many images, and its smoothness too: change them together, as only their
         ratios count.
     epochs : int or None
         Passes over the unlabeled rows; None: the recipe's. Of recipes with more stages, those of
@@ -50,7 +50,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         be.
     smoothness : float or None
         How much q(y|x) is kept from changing near each row, as a weight; 0: not at all. None: the
-        recipe's, which for "auto" is 10 on images, and 300 on many grey ones.
+        recipe's, which for "auto" is 10 on images, and 300 on many.
     views : bool or None
         Whether images are mirrored at random and moved a little while it trains: True for
         photographs, False where that changes their class. None: the recipe's, which for "auto"

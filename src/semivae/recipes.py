@@ -152,13 +152,13 @@ def auto(facts: DataFacts) -> Recipe:
     """Images: the paper's CNN, Bernoulli, smooth; tables: an MLP, a learned sigma; y summed over.
 
     Few rows take the exact sum, many its cheaper unbiased estimate. Many images take three times
-    the learning rate, at which Eq 8 collapses on CIFAR-10; grey ones sharpen little by little, the
-    bound counting little, as sharp at once two classes may stay exchanged. Colour images are
-    mirrored at random and moved by up to an eighth of a side. Chosen by validation on images
-    alone (benchmarks/results/choice). Smoothness and views are not the paper's.
+    the learning rate, at which Eq 8 collapses on CIFAR-10, and sharpen little by little, the bound
+    counting little, as sharp at once two classes may stay exchanged. Colour images are mirrored at
+    random and moved by up to an eighth of a side. Chosen by validation on images alone
+    (benchmarks/results/choice). Smoothness and views are not the paper's.
     """
     rows = facts.n_unlabeled or facts.n_labeled
-    many, image, grey = rows > MANY_ROWS, len(facts.event) == 3, facts.event[0] == 1
+    many, image = rows > MANY_ROWS, len(facts.event) == 3
     views = usual(facts.event) if image and facts.event[0] == 3 else AS_GIVEN
     steps, peak, objective = 660, 1e-3, OptimizedELBO(alpha=10.0, beta=1.0, gamma=1.0)
     smooth = Smoothness(USUAL, 0.07) if image else Smoothness()
@@ -166,7 +166,6 @@ def auto(facts: DataFacts) -> Recipe:
         steps, objective = 4_600, OptimizedELBO(alpha=10.0, beta=10.0, gamma=10.0)
     if many and image:
         steps, peak = 2_800, 3e-3
-    if many and image and grey:
         smooth = Smoothness(300.0, 0.07)
         objective = OptimizedELBO(alpha=300.0, beta=Ramp(-300.0, 300.0, 0.5), gamma=300.0)
     return Recipe(

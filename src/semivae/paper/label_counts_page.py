@@ -141,7 +141,7 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         "takes over twice the time",
         "smooth": "our defaults as they are, in fewer passes: less the divergence of q(y|x) from "
         "itself at the step near x that changes it most (smoothness.LocalSmoothness), which is "
-        "not the paper's; on MNIST beside bounds that count 1/300, and q(y|x) sharpened little by "
+        "not the paper's; beside bounds that count 1/300, and q(y|x) sharpened little by "
         "little, chosen on splits 100 to 106, at 50 to 1,000 labels",
         "M1, M1+M2": "Kingma's perceptrons, 784-600-600-50 below; M1 reads no label and is "
         "trained once per data set and seed: its minutes and epochs count in every row that uses "

@@ -38,8 +38,8 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         ),
         "smoothness": (
             "of our defaults: less the divergence of q(y|x) from itself at the step near x that "
-            "changes it most (smoothness.LocalSmoothness), which no row of the paper has; on "
-            "MNIST with it the bounds and the label's divergences count 1/300 beside the other "
+            "changes it most (smoothness.LocalSmoothness), which no row of the paper has; "
+            "with it the bounds and the label's divergences count 1/300 beside the other "
             "terms, and q(y|x) is sharpened little by little, by (beta + gamma) / alpha from 0 to "
             "2 in the first half of the training; beside it the classifier alone, under the same "
             "terms without bounds and the label's divergences"

@@ -78,14 +78,12 @@ PASSES_IN_VIEWS: Mapping[str, int] = {"cifar10": 80}
 
 
 # Our defaults without a generative model: beta less by the 1 that U(x) holds of H(q(y|x)).
-SHARP_ALONE = ("objective.alpha=10", "objective.beta=9", "objective.gamma=10")
-LIGHT_ALONE = (
+ALONE = (
     "objective.alpha=300",
     "objective.beta=ramp(-301,299,0.5)",
     "objective.gamma=300",
     "smoothness.weight=300",
 )
-ALONE: Mapping[str, tuple[str, ...]] = {"mnist": LIGHT_ALONE, "cifar10": SHARP_ALONE}
 
 
 class Side(NamedTuple):
@@ -153,7 +151,7 @@ def sharp(ours: Request) -> Request:
 
 def without_bound(ours: Request) -> Request:
     """Our defaults for many images without the bounds and the label's divergences."""
-    settings = (*ours.settings, *ALONE[ours.data])
+    settings = (*ours.settings, *ALONE)
     return replace(ours, objective="information_maximization", settings=settings)
 
 
