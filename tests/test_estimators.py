@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -387,6 +389,21 @@ def test_in_a_pipeline_and_a_grid() -> None:
         warnings.filterwarnings("ignore", "every row has a label")
         grid.fit(BLOBS[:40], TRUTH[:40])
     assert grid.best_params_["beta"] in (0.0, 1.0)
+
+
+def test_labels_held_out_calibrate_and_change_no_label() -> None:
+    """As the README has it, on classes that overlap under an objective that is too sure."""
+    x = BLOBS - 3 * np.eye(3, 4)[TRUTH]
+    sure = SemiVAEClassifier(epochs=60, alpha=10, beta=30, gamma=30).fit(x[:80], Y[:80])
+    held, rest = slice(80, 100), slice(100, 120)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(sure), method="temperature")
+    calibrated.fit(x[held], TRUTH[held])
+    before, after = (
+        -np.log(of.predict_proba(x[rest])[np.arange(20), TRUTH[rest]]).mean()
+        for of in (sure, calibrated)
+    )
+    assert after < 0.8 * before
+    np.testing.assert_array_equal(calibrated.predict(x), sure.predict(x))
 
 
 # --- names of columns ---

@@ -28,8 +28,8 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
             'benchmarks/results/choice); "our defaults" were chosen on those of MNIST, their '
             "smoothness and the weights beside it on "
             f"{LABELS_USED_TO_SMOOTH['mnist']:,} of splits 100 to 106; on those of CIFAR-10 the "
-            "learning rate of M2 was chosen, then views of images (auto-tried.jsonl; the test "
-            "accuracy without them was known), and ours looked at"
+            "learning rate of M2 was chosen, then views of images, and under them the weights "
+            "(auto-tried.jsonl; the test accuracy of what they replaced was known)"
         ),
         "shared by the two sides": (
             "all but the objective: network, alpha, sigma, estimator, epochs, learning rate and "
