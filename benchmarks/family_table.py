@@ -97,7 +97,7 @@ def _cells(told: Told) -> tuple[str, ...]:
         reached.text(2),
         str(len(results)),
         spread([one.accuracy for one in told.alone]).text(2) if told.alone else "–",
-        verdict(row.target, reached.mean),
+        verdict(row.target if len(results) > 1 else None, reached.mean),
         ", ".join(f"{fmean(curve[epoch]):.1f}" for epoch in shown),
         f"{told.labels_used_to_choose:,}",
         epochs_text(first),
@@ -108,7 +108,8 @@ def _cells(told: Told) -> tuple[str, ...]:
 
 
 def verdict(target: float | None, mean: float) -> str:
-    """Whether the mean over seeds is the target or above."""
+    """Whether the mean over seeds is the target or above; nothing of what has none to be held
+    against."""
     if target is None:
         return "–"
     return "reached" if mean >= target else f"missed by {target - mean:.2f}"

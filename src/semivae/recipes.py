@@ -6,7 +6,7 @@ from dataclasses import replace
 from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
 from semivae.labels import Enumerated, Pruned, Relaxed
-from semivae.measured import CHOSE_AUTO, CHOSE_PAPER, REACHED
+from semivae.measured import CHOSE_AUTO, CHOSE_PAPER, CHOSE_REFINED, REACHED
 from semivae.models.deep_networks import AuxiliaryMLP, StackedMLP
 from semivae.models.networks import MLP, KingmaMLP, PaperCNN
 from semivae.models.specs import (
@@ -205,7 +205,9 @@ RECIPES: Mapping[str, NamedRecipe] = {
     "m1m2": NamedRecipe("Kingma's M1+M2: M1 without labels, then M2 on its codes", m1m2),
     "m1m2-joint": NamedRecipe("M1+M2 trained at once under its joint bound", m1m2_joint),
     "m1m2-refined": NamedRecipe(
-        "M1, M2 on its codes, then both together under the joint bound", m1m2_refined
+        "M1, M2 on its codes, then both together under the joint bound",
+        m1m2_refined,
+        chosen_on=CHOSE_REFINED,
     ),
     "adgm": NamedRecipe("M2 with an auxiliary variable in q (Maaløe 2016), MLPs", adgm),
     "sdgm": NamedRecipe("ADGM whose auxiliary variable also generates x", sdgm),

@@ -77,7 +77,11 @@ def test_c1_an_entropy_rises_or_falls() -> None:
     assert found.verdict == MIXED and "in 1 (exact sum)" in found.words
     late = entropy_rises(curves([0.9, 0.1, 0.2], falling))
     assert late.verdict == FAILS and "from half-way in 1 (exact sum)" in late.words
-    assert "| 0.101 ± 0.001 (epoch 2) | 0.201 ± 0.001 | 0.100 ± 0.000 | 2 |" in late.markdown
+    least, end = "0.101 ± 0.001 (epoch 2)", "0.201 ± 0.001"
+    assert f"| {least} | {end} | 0.100 ± 0.000 | 0.100, 0.100 |" in late.markdown
+    assert late.words.endswith("above their least in none.")
+    higher = entropy_rises(curves([0.9, 0.1, 0.3], falling))
+    assert higher.words.endswith("above their least (exact sum: 2 of 2 seeds).")
     one = [reading for reading in curves(rising, rising) if reading.seed == 0]
     assert entropy_rises(one).verdict == entropy_rises([]).verdict == OPEN
 

@@ -47,7 +47,7 @@ def reproduce(
             metavar="N",
             show_default=False,
             help="How many seeds of every row, from 0 on (default: each piece's own, mostly 3; "
-            "1 with --quick).",
+            "1 with --quick); of domains five splits each.",
         ),
     ] = None,
     jobs: Annotated[

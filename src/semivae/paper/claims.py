@@ -186,7 +186,8 @@ def page(found: Sequence[Judged], measured: Measured) -> str:
         f"# {TITLE}\n\n{counts}.\n\n{table(('', 'The paper', 'Section', 'Verdict'), rows)}\n"
         "A difference is there where the 95 % interval over paired seeds (Student's t) leaves out "
         "0; one seed decides nothing. In part: some comparisons are as claimed, none is to the "
-        "contrary; mixed: some of each; not shown: none of either.\n\n"
+        "contrary; mixed: some of each; not shown: none of either; does not hold: none as "
+        "claimed, and some to the contrary.\n\n"
         f"{sections}"
     )
 

@@ -154,7 +154,8 @@ def protocol(results: Sequence[RunResult], command: str) -> dict[str, str]:
         "components, its other settings as they come; test rows by their neighbours",
         "augmentation": "of the smooth row on CIFAR-10 and of the row in views: mirrored at "
         "random and moved by up to 4 pixels (data.views); else none",
-        "test set": "read once, after training, with the weights the recipe keeps",
+        "test set": "read once a run, after training, with the weights the recipe keeps; earlier "
+        "choices that read it too, and what was known by them, are in benchmarks/results",
         "threads": listed(sorted(f"{result.machine['threads']}" for result in results)),
         "command": command,
         "commits": listed(sorted(f"{result.commit}" for result in results)),

@@ -46,23 +46,32 @@ def entropy_rises(readings: Sequence[Reading]) -> Finding:
         return NOTHING
     whole = [name for name, course in of.items() if course.whole.verdict == MORE]
     later = [name for name, course in of.items() if course.later.verdict == MORE]
+    risen = [
+        f"{name}: {len(runs)} of {len(course.above_least)} seeds"
+        for name, course in of.items()
+        if (runs := [rise for rise in course.above_least if rise > RISEN])
+    ]
     ends = {
         name: (
             course.first.text(3),
             f"{course.least.text(3)} (epoch {course.least_at:g})",
             course.last.text(3),
             course.rise.text(3),
-            str(course.whole.seeds),
+            ", ".join(f"{rise:.3f}" for rise in course.above_least),
         )
         for name, course in of.items()
     }
-    columns = ("after epoch 1", "least", "at the end", "largest rise within a run", "seeds")
+    columns = ("after epoch 1", "least", "at the end", "largest rise within a run", ABOVE_LEAST)
     return Finding(
         together((course.whole.verdict for course in of.values()), MORE),
         f"Of {len(of)} settings of M2 it rises from the first epoch to the end in {len(whole)}"
-        f"{_named(whole)}, and from half-way in {len(later)}{_named(later)}.",
+        f"{_named(whole)}, and from half-way in {len(later)}{_named(later)}. Single runs end more "
+        f"than {RISEN:g} nats above their least{_named(risen) or ' in none'}.",
         (Evidence("Entropy of M2's classifier, nats", columns, ends),),
     )
+
+
+ABOVE_LEAST, RISEN = "at the end above the least, by seed", 0.1
 
 
 def _named(names: Sequence[str]) -> str:
