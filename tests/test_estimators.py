@@ -294,6 +294,9 @@ def test_images_in_other_units_than_those_of_training_are_warned_of() -> None:
     for x, largest in ((IMAGES / 16, "1"), (IMAGES * 16, "256")):
         with pytest.warns(UserWarning, match=f"pixel of X is {largest}, and white was 16"):
             clf.predict_proba(x)
+    for x in (IMAGES / 8 - 1, -IMAGES):
+        with pytest.raises(InputError, match=r"images hold -.*: give pixels from 0 up"):
+            clf.predict(x)
 
 
 # --- save, load, pickle, copies ---
@@ -511,6 +514,7 @@ def test_labels_that_cannot_be_used(y: Any, words: str) -> None:
         ({"beta": float("nan")}, "beta=nan: give a finite number"),
         ({"gamma": float("inf")}, "gamma=inf: give a finite number"),
         ({"smoothness": "some"}, "smoothness='some': give a finite number"),
+        ({"views": "False"}, "views='False': give True, False"),
         ({"smoothness": -1}, "smoothness=-1: weight=-1.0: give 0 or more"),
         ({"recipe": "m1m2", "smoothness": 1}, "choose the recipe m1m2-refined or m1m2-joint"),
         ({"recipe": "paper-m2", "beta": 1.0}, "beta is not a symbol of the objective of 'paper-"),

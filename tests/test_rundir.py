@@ -290,15 +290,31 @@ def test_channels_last_weights_and_moments_keep_their_values(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("how", ["empty", "cut short", "text"])
-@pytest.mark.parametrize("name", ["checkpoint.safetensors", "checkpoint.json"])
-def test_a_damaged_checkpoint_is_named(name: str, how: str, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named(how: str, tmp_path: Path) -> None:
     config, predictor = a_run(TABLE)
     optimizer = torch.optim.Adam(predictor.model.parameters())
     snapshot = Snapshot(1, optimizer.state_dict(), {})
     rundir.save_checkpoint(tmp_path, predictor.model, snapshot)
-    damage(tmp_path / name, how)
-    with pytest.raises(InputError, match=name):
+    damage(tmp_path / "checkpoint.safetensors", how)
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
         rundir.load_checkpoint(tmp_path, config)
+
+
+def test_a_kill_between_its_two_files_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    """The next stage's optimizer has other parameters than that of the state before it."""
+    config, predictor = a_run(TABLE)
+    *some, _ = every = list(predictor.model.parameters())
+    old, new = (
+        Snapshot(epoch, torch.optim.Adam(parameters).state_dict(), {})
+        for epoch, parameters in ((1, some), (2, every))
+    )
+    rundir.save_checkpoint(tmp_path, predictor.model, old)
+    before = (tmp_path / "checkpoint.json").read_bytes()
+    rundir.save_checkpoint(tmp_path, predictor.model, new)
+    (tmp_path / "checkpoint.json").write_bytes(before)
+    _, found = rundir.load_checkpoint(tmp_path, config)
+    counts = [len(of.optimizer["param_groups"][0]["params"]) for of in (found, new, old)]
+    assert found.epoch == 2 and counts[0] == counts[1] == counts[2] + 1
 
 
 # --- metrics ---

@@ -2,6 +2,7 @@
 and exact resumption."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -436,6 +437,39 @@ def test_a_finished_run_cannot_be_resumed(whole: Callable[[Request], Path]) -> N
     with pytest.raises(InputError) as caught:
         runs.resume(folder)
     assert str(caught.value) == f"{folder} is finished: there is nothing to resume"
+
+
+def test_a_run_whose_data_changed_meanwhile_is_not_resumed(tmp_path: Path) -> None:
+    """Its labels are the same, its X is in other units."""
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    table = tmp_path / "table.npz"
+    np.savez(table, X=x, y=y)
+    runs.start(prepare(Request(str(table), labels=10, epochs=1)), tmp_path / "run")
+    runs.resume(tmp_path / "run")
+    np.savez(table, X=1000 * x, y=y)
+    with pytest.raises(InputError, match="its data are no longer those it began on"):
+        runs.resume(tmp_path / "run")
+
+
+def test_a_commit_is_that_of_the_own_source_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a repository in whose environment the package is installed."""
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path)]
+    (tmp_path / "theirs.py").touch()
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "theirs"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "theirs.py"))
+    assert runs.commit() is not None
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / ".venv.py"))
+    assert runs.commit() is None
+
+
+def test_an_objective_is_the_same_however_it_is_asked_for() -> None:
+    """With the q(z|x, y) and the smoothness that go with it."""
+    by_name = prepare(Request("digits", labels=50, objective="kingma_2014")).recipe
+    by_setting = prepare(Request("digits", labels=50, settings=("objective=kingma_2014",))).recipe
+    assert by_setting == by_name and isinstance(by_name.family, Conditional)
 
 
 def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:

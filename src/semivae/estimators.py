@@ -1,9 +1,7 @@
 """The scikit-learn facade: checks arrays at the door, then delegates."""
 
 import json
-import math
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from semivae.data.classes import UNLABELED, encode_labels, known_labels, labels_
 from semivae.data.scaling import scaling_of
 from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
-from semivae.facade import PosteriorMean, drawn_seed, whole_number
+from semivae.facade import PosteriorMean, drawn_seed, flag, number, whole_number
 from semivae.files import make_folder, write_text
 from semivae.fitting import Hooks, train
 from semivae.predictor import TrainingSet
@@ -152,7 +150,8 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
 
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
         """New rows in the units of X: of class `y`, of an array of classes, or of all in turn.
-        Images are (n_samples, C, H, W)."""
+        Images are (n_samples, C, H, W). Each is the mean of p(x|z, y) at a z of the prior, without
+        the noise of x, so that columns spread less than in X."""
         predictor = self._predictor()
         count = whole_number("n_samples", n_samples, least=1)
         wanted = np.asarray(np.resize(self.classes_, count) if y is None else y)
@@ -213,20 +212,20 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
             "gamma": self.gamma,
             "epsilon": self.epsilon,
         }
-        given = {name: _number(name, v) for name, v in symbols.items() if v is not None}
+        given = {name: number(name, v) for name, v in symbols.items() if v is not None}
         unread = sorted(set(given) - set(to_plain(recipe.objective)))
         if unread:
             raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
         recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
         if self.smoothness is not None:
-            weight = _number("smoothness", self.smoothness)
+            weight = number("smoothness", self.smoothness)
             try:
                 smoothness = replace(recipe.smoothness, weight=weight)
                 recipe = replace(recipe, smoothness=smoothness)
             except ValueError as error:
                 raise InputError(f"smoothness={weight:g}: {error}") from None
         if self.views is not None:
-            views = usual(data.facts.event) if self.views else AS_GIVEN
+            views = usual(data.facts.event) if flag("views", self.views) else AS_GIVEN
             recipe = replace(recipe, training=replace(recipe.training, views=views))
         if self.epochs is not None:
             epochs = whole_number("epochs", self.epochs, least=1)
@@ -237,12 +236,6 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
 def _check_lengths(x: np.ndarray, y: np.ndarray) -> None:
     if len(x) != len(y):
         raise InputError(f"X has {len(x)} rows and y has {len(y)}: give one label per row")
-
-
-def _number(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise InputError(f"{name}={value!r}: give a finite number, or None for the recipe's")
-    return float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -88,7 +88,10 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set {setting}: write KEY=VALUE, for example objective.beta=2")
-        recipe = set_value(recipe, key, value)
+        if key == "objective":  # with what goes with it, however it is asked for
+            recipe = under_objective(recipe, value, training_set.facts)
+        else:
+            recipe = set_value(recipe, key, value)
     if request.epochs is not None:
         if request.epochs < 1:
             raise InputError(f"--epochs {request.epochs}: give at least 1")

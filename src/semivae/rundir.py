@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -26,6 +26,7 @@ from semivae.training import EpochLog, Snapshot
 SCHEMA = 2
 MODEL, CONFIG = "model.safetensors", "config.json"
 CHECKPOINT, CHECKPOINT_STATE = "checkpoint.safetensors", "checkpoint.json"
+GROUPS = "optimizer groups"  # in the metadata of the former
 METRICS, SPLIT, REPORT = "metrics.jsonl", "split.json", "report.html"
 
 
@@ -125,27 +126,31 @@ def load_split(folder: Path) -> Any:
 
 
 def save_checkpoint(folder: Path, model: DeepGenerativeModel, snapshot: Snapshot) -> None:
-    """Writes all that resuming needs: the tensors, and the optimizer's settings as JSON."""
+    """Writes all that resuming needs: tensors, and in the same file, so that no kill parts them,
+    the optimizer's settings as JSON; then that there is a checkpoint."""
     tensors = {f"model.{name}": t for name, t in model.state_dict().items()}
     tensors |= {f"buffer.{name}": t for name, t in snapshot.buffers.items()}
     for index, state in snapshot.optimizer["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
     tensors["epoch"] = torch.tensor(snapshot.epoch)
-    write_bytes(folder / CHECKPOINT, save_tensors(_contiguous(tensors)))
-    state = {"schema": SCHEMA, "groups": snapshot.optimizer["param_groups"]}
+    groups = {GROUPS: json.dumps(snapshot.optimizer["param_groups"])}
+    write_bytes(folder / CHECKPOINT, save_tensors(_contiguous(tensors), groups))
+    state = {"schema": SCHEMA, "epoch": snapshot.epoch}
     write_text(folder / CHECKPOINT_STATE, json.dumps(state) + "\n")
 
 
 def load_checkpoint(folder: Path, config: RunConfig) -> tuple[DeepGenerativeModel, Snapshot]:
     """The model and the snapshot that `save_checkpoint` wrote."""
-    tensors = _read_tensors(folder / CHECKPOINT)
+    path = folder / CHECKPOINT
+    tensors = _read_tensors(path)
     try:
-        groups = json.loads((folder / CHECKPOINT_STATE).read_text())["groups"]
+        with safe_open(path, "pt") as file:
+            groups = json.loads(file.metadata()[GROUPS])
         epoch = int(tensors["epoch"])
         if not (isinstance(groups, list) and groups and "params" in groups[0]):
             raise ValueError("no settings of an optimizer")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CHECKPOINT_STATE} is damaged ({error!r})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no checkpoint of this version ({error!r})") from error
     model = _model_of(config, _part(tensors, "model."))
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(tensors, "optimizer.").items():

@@ -92,8 +92,9 @@ def resume(
     request = request_of(config, folder)
     request = replace(request, baseline=request.baseline and baseline)
     prepared = replace(prepare(request, data_dir), recipe=config.recipe)
-    if prepared.split.to_json() != rundir.load_split(folder):
-        raise InputError(f"{folder}: its data are no longer those of split.json; train anew")
+    x_is_other = prepared.training_set.scaling.to_json() != config.preprocessing
+    if x_is_other or prepared.split.to_json() != rundir.load_split(folder):
+        raise InputError(f"{folder}: its data are no longer those it began on; train anew")
     if not (folder / rundir.CHECKPOINT_STATE).exists():
         return prepared, None, None
     model, snapshot = rundir.load_checkpoint(folder, config)
@@ -193,20 +194,17 @@ def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | 
 
 
 def commit() -> str | None:
-    """The commit of the source tree that runs, with "+changes" if it was edited; None
-    elsewhere."""
-    folder = Path(__file__).parent
+    """The commit of the source tree that runs, with "+changes" if it was edited; None elsewhere,
+    as in an environment within somebody else's repository."""
+    own, head = ["ls-files", "--error-unmatch", Path(__file__).name], ["describe", "--always"]
     try:
-        head = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        for command in (own, [*head, "--dirty=+changes", "--exclude=*"]):
+            found = subprocess.run(
+                ["git", *command], cwd=Path(__file__).parent, capture_output=True, check=True
+            )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip()
+    return found.stdout.decode().strip()
 
 
 def _config(prepared: Prepared) -> rundir.RunConfig:

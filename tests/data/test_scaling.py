@@ -37,6 +37,15 @@ def test_a_constant_column_is_only_shifted(constant: float) -> None:
     np.testing.assert_allclose(scaling.apply(torch.from_numpy(x)), 0, atol=1e-3)
 
 
+@pytest.mark.parametrize(("unit", "origin"), [(1e-9, 0.0), (1e4, 1.7e12)])
+def test_a_column_is_scaled_in_whatever_units(unit: float, origin: float) -> None:
+    """Nanometres, and times in milliseconds since 1970, whose deviation is small beside them."""
+    plain = np.random.default_rng(0).normal(size=(500, 1))
+    x = origin + unit * plain
+    scaled = standardize(x).apply(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(scaled, (plain - plain.mean()) / plain.std(), atol=1e-3)
+
+
 def test_integer_columns_do_not_overflow() -> None:
     x = np.array([[250], [255]] * 50, dtype=np.uint8)
     scaling = standardize(x)

@@ -84,7 +84,9 @@ def fit(
     ] = None,
     max_minutes: Annotated[
         float | None,
-        typer.Option(metavar="M", help="Train only as many epochs as fit into M minutes."),
+        typer.Option(
+            metavar="M", help="Only as many epochs as fit into M minutes, baseline aside."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

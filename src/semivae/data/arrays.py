@@ -139,7 +139,9 @@ def _check_finite(array: Num[np.ndarray, "N ..."]) -> None:
 
 def _is_channels_last(shape: tuple[int, ...], stated: bool | None) -> bool:
     if stated is not None:
-        return stated
+        if not isinstance(stated, bool | np.bool_):
+            raise InputError(f"channels_last={stated!r}: give True, False or None")
+        return bool(stated)
     first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
     if first == last:
         could_be = "either" if first else "neither, as no axis has 1 or 3 channels,"

@@ -39,8 +39,8 @@ def pixels(largest: float) -> Scaling:
 
 
 def standardize(x: np.ndarray) -> Scaling:
-    """Mean 0 and standard deviation 1 per column of x (N, D); a constant column is only
-    shifted.
+    """Mean 0 and standard deviation 1 per column of x (N, D), in whatever units; a column that is
+    constant up to the rounding of its mean is only shifted.
 
     Raises `InputError` for a column whose values are too large for their squares.
     """
@@ -54,7 +54,8 @@ def standardize(x: np.ndarray) -> Scaling:
             f"column {beyond[0]} of X holds values too large to be standardized (beyond 1e150 or "
             "so): divide it by a constant"
         )
-    deviation[deviation < 1e-8 * (1 + np.abs(mean))] = 1.0
+    rounding = len(x) * np.finfo(np.float64).eps * np.abs(mean)
+    deviation[(deviation <= rounding) | (deviation == 0)] = 1.0
     return Scaling(torch.tensor(mean), torch.tensor(deviation))
 
 
@@ -67,16 +68,22 @@ def scaling_of(x: np.ndarray) -> Scaling:
 def white(x: np.ndarray) -> float:
     """What is white in images: 255 for uint8 that use more than half of that range, else their
     largest value, at least 1. Raises `InputError` for negative pixels."""
-    low, high = float(x.min()), float(x.max())
-    if low < 0:
-        raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
+    _refuse_negative(x)
+    high = float(x.max())
     # uint8 does not say that 255 is white: masks hold 0 and 1, scikit-learn's digits 0 to 16.
     return 255.0 if x.dtype == np.uint8 and high > 127 else max(high, 1.0)
 
 
+def _refuse_negative(x: np.ndarray) -> None:
+    if (low := float(x.min())) < 0:
+        raise InputError(f"images hold {low:g}: give pixels from 0 up (0 to 1, or uint8)")
+
+
 def warn_of_other_units(x: np.ndarray, scaling: Scaling) -> None:
     """Warns of images whose largest pixel is far from white in training: those from 0 to 1 look
-    black to a model of images from 0 to 255, and the other way round."""
+    black to a model of images from 0 to 255, and the other way round. Raises `InputError` for
+    negative pixels, as in training."""
+    _refuse_negative(x)
     largest, was_white = float(x.max()), float(scaling.scale)
     if largest > 2 * was_white or 0 < largest < was_white / 10:
         warnings.warn(
