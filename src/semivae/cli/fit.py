@@ -84,9 +84,7 @@ def fit(
     ] = None,
     max_minutes: Annotated[
         float | None,
-        typer.Option(
-            metavar="M", help="Only as many epochs as fit into M minutes, baseline aside."
-        ),
+        typer.Option(metavar="M", help="As many epochs as fit into M minutes, baseline aside."),
     ] = None,
     out: Annotated[
         Path | None,
