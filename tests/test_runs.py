@@ -465,6 +465,13 @@ def test_a_commit_is_that_of_the_own_source_alone(
     assert runs.commit() is None
 
 
+def test_a_share_that_holds_out_no_label_is_refused() -> None:
+    for labels, share in ((10, 0.5), (20, 0.01)):
+        words = f"--holdout {share:g} holds out none of {labels} labels"
+        with pytest.raises(InputError, match=words):
+            prepare(Request("digits", labels=labels, holdout=share))
+
+
 def test_an_objective_is_the_same_however_it_is_asked_for() -> None:
     """With the q(z|x, y) and the smoothness that go with it."""
     by_name = prepare(Request("digits", labels=50, objective="kingma_2014")).recipe

@@ -128,6 +128,11 @@ def _split(arrays: Arrays, request: Request) -> LabelSplit:
     if request.validation:
         raise InputError("--validation and --holdout both ask for validation labels: give one")
     kept, held = holdout(split.labeled, arrays.y, request.holdout, request.seed)
+    if not len(held):
+        raise InputError(
+            f"--holdout {request.holdout:g} holds out none of {len(kept):,} labels, of which each "
+            "class keeps one: give more labels or a larger share"
+        )
     return LabelSplit.of_rows(len(arrays.y), kept, held, request.seed)
 
 
