@@ -33,6 +33,7 @@ from semivae.plots.panels import Reading
 from semivae.spread import spread
 
 INFORMATION, MARGINAL = "I(y; x), nats", "KL(q(y) || p(y)), nats"
+ABOVE_LEAST, RISEN = "at the end above the least, by seed", 0.1  # nats
 
 
 def entropy_rises(readings: Sequence[Reading]) -> Finding:
@@ -69,9 +70,6 @@ def entropy_rises(readings: Sequence[Reading]) -> Finding:
         f"than {RISEN:g} nats above their least{_named(risen) or ' in none'}.",
         (Evidence("Entropy of M2's classifier, nats", columns, ends),),
     )
-
-
-ABOVE_LEAST, RISEN = "at the end above the least, by seed", 0.1
 
 
 def _named(names: Sequence[str]) -> str:
