@@ -193,6 +193,9 @@ def test_rows_without_a_label_do_not_count_in_the_score(fitted: SemiVAEClassifie
     ):
         with pytest.raises(InputError, match=words):
             fitted.score(BLOBS, y)
+    for weights in (np.ones(119), np.zeros(120), [[1.0]] * 120):
+        with pytest.raises(InputError, match=r"sample_weight has shape .*: give 120 weights"):
+            fitted.score(BLOBS, Y, sample_weight=weights)
 
 
 def test_what_is_given_overrides_the_recipe_and_none_keeps_it(fitted: SemiVAEClassifier) -> None:
@@ -586,6 +589,12 @@ def test_samples_that_cannot_be_drawn(
 ) -> None:
     with pytest.raises(InputError, match=words):
         fitted.sample(n_samples, y=y)
+
+
+@pytest.mark.parametrize("seed", ["a", None, 1.5, -1])
+def test_seeds_that_are_none(seed: Any, fitted: SemiVAEClassifier) -> None:
+    with pytest.raises(InputError, match=f"seed={seed!r}: give a whole number from 0"):
+        fitted.sample(2, seed=seed)
 
 
 def test_a_longer_name_is_not_cut_to_that_of_a_class() -> None:

@@ -144,9 +144,14 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
                 f"y holds {'texts' if texts else 'numbers'} and the classes are "
                 f"{self.classes_.tolist()}: give labels of that type"
             )
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
         right: np.ndarray = labels[known] == predicted[known]
-        return float(np.average(right, weights=weights))
+        weights = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight)
+        if weights.shape != labels.shape or not weights[known].sum() > 0:
+            raise InputError(
+                f"sample_weight has shape {weights.shape}: give {len(labels)} weights, one per "
+                "row, of which those of labeled rows add up to more than 0"
+            )
+        return float(np.average(right, weights=weights[known]))
 
     def sample(self, n_samples: int = 1, y: Any = None, seed: int = 0) -> np.ndarray:
         """New rows in the units of X: of class `y`, of an array of classes, or of all in turn.
@@ -162,7 +167,8 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         unknown = [label for label in labels if label not in codes]
         if unknown:
             raise InputError(f"y={unknown[0]!r} is no class: choose from {list(codes)}")
-        return predictor.sample(np.array([codes[label] for label in labels]), seed)
+        chosen = whole_number("seed", seed, least=0)
+        return predictor.sample(np.array([codes[label] for label in labels]), chosen)
 
     def save(self, folder: str | Path) -> None:
         """Writes the model as a run directory, without pickle, into a new or empty folder."""
