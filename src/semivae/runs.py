@@ -196,12 +196,12 @@ def test_report(predictor: Predictor, arrays: Arrays) -> ClassificationReport | 
 def commit() -> str | None:
     """The commit of the source tree that runs, with "+changes" if it was edited; None elsewhere,
     as in an environment within somebody else's repository."""
-    own, head = ["ls-files", "--error-unmatch", Path(__file__).name], ["describe", "--always"]
+    file = Path(__file__)
+    tracked = ["git", "ls-files", "--error-unmatch", file.name]
+    head = ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"]
     try:
-        for command in (own, [*head, "--dirty=+changes", "--exclude=*"]):
-            found = subprocess.run(
-                ["git", *command], cwd=Path(__file__).parent, capture_output=True, check=True
-            )
+        for command in (tracked, head):
+            found = subprocess.run(command, cwd=file.parent, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.decode().strip()

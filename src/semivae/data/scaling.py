@@ -55,7 +55,7 @@ def standardize(x: np.ndarray) -> Scaling:
             "so): divide it by a constant"
         )
     rounding = len(x) * np.finfo(np.float64).eps * np.abs(mean)
-    deviation[(deviation <= rounding) | (deviation == 0)] = 1.0
+    deviation[deviation <= rounding] = 1.0
     return Scaling(torch.tensor(mean), torch.tensor(deviation))
 
 
