@@ -18,19 +18,20 @@ from semivae.paper.sides import M2, OPTIMIZED, sides
 from semivae.paper.spreads import SAME
 
 GAUSSIAN = "gaussian, sigma = 0.5"
+PROFILE = tuple(-20.0 - 10 * (1 - abs(place)) for place in ALONG)  # -30 at the boundary
 BASE = Generated(
     likelihood=GAUSSIAN,
     images=40,
     consistency=0.9,
     real_consistency=0.975,
     feature_distance=1.0,
-    feature_diversity=0.8,
+    real_feature_distance=1.25,
     pixel_distance=2.0,
-    pixel_diversity=0.5,
+    real_pixel_distance=4.0,
     log_p_x=-20.0,
     log_p_x_error=0.5,
     judge_accuracy=0.97,
-    boundary=Boundary(least=-22.0, rest=-19.5, rank=0.7, crossing=-30.0, path=-28.0),
+    boundary=Boundary(least=-22.0, rest=-19.5, rank=0.7, path=-28.0, profile=PROFILE),
 )
 
 
@@ -87,7 +88,7 @@ def test_a_gain_is_over_the_seeds_that_both_models_have() -> None:
 
 def test_diversity_is_better_the_nearer_it_is_to_that_of_real_images() -> None:
     """1.3 is further from 1 than 0.8; without the absolute value it would be better."""
-    rows = [row(M2, 0), row(OPTIMIZED, 0, feature_diversity=1.3, pixel_diversity=0.7)]
+    rows = [row(M2, 0), row(OPTIMIZED, 0, feature_distance=1.3 * 1.25, pixel_distance=2.8)]
     in_features = gain(rows, column(rows, "diversity in features"))
     in_pixels = gain(rows, column(rows, "diversity in pixels"))
     assert in_features is not None and in_features.mean == pytest.approx(-0.1)
@@ -135,20 +136,19 @@ def test_the_data_have_a_line_per_run() -> None:
     assert float(lines[2]["log_p_x"]) == -21.0 and lines[0]["rank"] == "0.7"
     assert lines[2]["accuracy"] == "0.96"
     real = [float(lines[0][f"real_{name}_distance"]) for name in ("feature", "pixel")]
-    assert real == [1.0 / 0.8, 2.0 / 0.5], "a diversity is a distance over that of real images"
+    assert real == [1.25, 4.0] and lines[0]["feature_diversity"] == "0.8"
+    assert lines[0]["crossing"] == "-30.0"
 
 
-def test_log_p_x_along_paths_is_a_curve_of_each_run_where_it_was_measured() -> None:
-    assert generation_page.paths(SEEDS) == []
-    profile = tuple(-20.0 - 10 * (1 - abs(place)) for place in ALONG)
-    rows = [replace(each, generated=replace(each.generated, boundary=replace(
-        each.generated.boundary, profile=profile))) for each in SEEDS]  # fmt: skip
-    found = generation_page.paths(rows)
-    assert len(found) == len(rows) * len(ALONG)
+def test_log_p_x_along_paths_is_a_curve_of_each_run_that_has_paths() -> None:
+    pathless = replace(BASE.boundary, path=None, profile=())
+    assert generation_page.paths([Row(M2, 0, 0.9, replace(BASE, boundary=pathless))]) == []
+    found = generation_page.paths(SEEDS)
+    assert len(found) == len(SEEDS) * len(ALONG)
     assert [reading.x for reading in found[: len(ALONG)]] == list(ALONG)
     (axes,) = generation_page.paths_figure(found).axes
     drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
-    np.testing.assert_allclose(drawn[M2], profile)
+    np.testing.assert_allclose(drawn[M2], PROFILE)
     assert float(min(drawn[OPTIMIZED])) == -30.0
     assert "0" in [label.get_text() for label in axes.get_xticklabels()]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from semivae.paper import domains
-from semivae.paper.boundary import Boundary
+from semivae.paper.boundary import ALONG, Boundary
 from semivae.paper.disentanglement import CHANCE, CONDITIONAL, FACTORIZED, FROM_Z, IN_Z, JUDGED
 from semivae.paper.evidence import FAILS, HOLDS, MIXED, OPEN, PARTLY, UNSHOWN
 from semivae.paper.experiments import TEST_ACCURACY
@@ -27,14 +27,15 @@ from semivae.request import Request
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
-EVEN = Boundary(least=-20.0, rest=-20.0, rank=0.5, crossing=-30.0, path=-30.0)
-RARE = Boundary(least=-25.0, rest=-20.0, rank=0.9, crossing=-35.0, path=-30.0)
+EVEN = Boundary(least=-20.0, rest=-20.0, rank=0.5, path=-30.0, profile=(-30.0,) * len(ALONG))
+RARE = Boundary(least=-25.0, rest=-20.0, rank=0.9, path=-30.0, profile=(-35.0,) * len(ALONG))
 
 
 def row(model: str, seed: int, boundary: Boundary = EVEN, **changed: Any) -> Row:
     made = Generated(
         likelihood="bernoulli", images=10, consistency=0.9, real_consistency=1.0,
-        feature_distance=1.0, feature_diversity=0.5, pixel_distance=1.0, pixel_diversity=0.5,
+        feature_distance=1.0, real_feature_distance=2.0,
+        pixel_distance=1.0, real_pixel_distance=2.0,
         log_p_x=-90.0, log_p_x_error=1.0, judge_accuracy=1.0, boundary=boundary,
     )  # fmt: skip
     return Row(model, seed, 0.9, dataclasses.replace(made, **changed))
@@ -47,7 +48,7 @@ def test_c3_all_three_densities_at_the_boundary_are_compared() -> None:
     rare = [row(M2, seed) for seed in seeds] + [row(OPTIMIZED, seed, RARE) for seed in seeds]
     found = boundary_is_rare(rare)
     assert found.verdict == HOLDS and found.markdown.count("| more | 3 |") == 3
-    for changed, verdict in (({"crossing": None, "path": None}, HOLDS), ({"rank": 0.5}, PARTLY)):
+    for changed, verdict in (({"path": None, "profile": ()}, HOLDS), ({"rank": 0.5}, PARTLY)):
         boundary = dataclasses.replace(RARE, **changed)
         ours = [row(OPTIMIZED, seed, boundary) for seed in seeds]
         assert boundary_is_rare(rare[:3] + ours).verdict == verdict
@@ -55,7 +56,7 @@ def test_c3_all_three_densities_at_the_boundary_are_compared() -> None:
 
 
 def test_c8_every_quality_counts_and_no_boundary_does() -> None:
-    better = {"consistency": 0.95, "feature_diversity": 0.6, "pixel_diversity": 0.6}
+    better = {"consistency": 0.95, "feature_distance": 1.2, "pixel_distance": 1.2}
     rows = [row(M2, seed) for seed in range(2)]
     ours = [row(OPTIMIZED, seed, RARE, log_p_x=-80.0, **better) for seed in range(2)]
     found = generation_improves(rows + ours)

@@ -199,7 +199,7 @@ def generation(wish: Wish) -> dict[str, object]:
             for name, figure in generation_page.pictures(pictured, results).items()
         ),
     ]
-    if paths:  # runs of before have none
+    if paths:  # of a model that predicts one class there are none
         path = folder / f"{generation_page.PATHS_NAME}.csv"
         figure = to_png(generation_page.paths_figure(paths))
         written += [

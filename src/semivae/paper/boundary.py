@@ -28,18 +28,16 @@ class Boundary:
 
     least, rest: the means over the 5 % of rows with the least margin, the two largest log q(y|x)
     apart, and over the others; rank: the share of pairs of a row of each in which that of the rest
-    is the denser one (1/2: no relation), whatever the scale of the density. crossing, path: the
-    means over straight paths between images of two predicted classes, of log p where the
-    prediction first changes and of its mean along the path; None without such paths. profile: the
-    means over these paths of log p at each place of `ALONG`; empty without such paths.
+    is the denser one (1/2: no relation), whatever the scale of the density. path: the mean along
+    straight paths between images of two predicted classes, None without such paths; profile: the
+    means over these paths at each place of `ALONG`, empty without such paths.
     """
 
     least: float
     rest: float
     rank: float
-    crossing: float | None
     path: float | None
-    profile: tuple[float, ...] = ()
+    profile: tuple[float, ...]
 
     @property
     def gap(self) -> float:
@@ -47,11 +45,14 @@ class Boundary:
         return self.rest - self.least
 
     @property
+    def crossing(self) -> float:
+        """log p(x) where the prediction first changes along a path; nan without one."""
+        return self.profile[ALONG.index(0)] if self.profile else math.nan
+
+    @property
     def dip(self) -> float:
         """By how much the boundary is rarer than the path through it; nan without one."""
-        if self.path is None or self.crossing is None:
-            return math.nan
-        return self.path - self.crossing
+        return math.nan if self.path is None else self.path - self.crossing
 
 
 def boundary(
@@ -70,7 +71,7 @@ def boundary(
     start, end = (x[rows].astype(np.float64) for rows in ends)
     at = first_change(predictor, start, end)
     there = np.isfinite(at)
-    crossing = path = None
+    path: float | None = None
     profile: tuple[float, ...] = ()
     if there.any():
         start, end, at = start[there], end[there], at[there]
@@ -79,12 +80,10 @@ def boundary(
         values = log_p_x(predictor, points, samples, seed).reshape(len(steps), -1).mean(1)
         path = float(values[:POINTS].mean())
         profile = tuple(map(float, values[POINTS:]))
-        crossing = profile[ALONG.index(0)]
     return Boundary(
         least=float(log_p[near].mean()),
         rest=float(log_p[~near].mean()),
         rank=float(roc_auc_score(~near, log_p)),
-        crossing=crossing,
         path=path,
         profile=profile,
     )

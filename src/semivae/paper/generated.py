@@ -3,7 +3,7 @@ the result of its run."""
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from semivae.files import write_bytes
 from semivae.fitting import Hooks
 from semivae.noise import key
 from semivae.paper.boundary import Boundary, boundary
-from semivae.paper.judge import Judgement, diversity, judge, judged
+from semivae.paper.judge import Judgement, judge, judged
 from semivae.paper.results import RunResult
 from semivae.pictures import pictured
 from semivae.plots import Sheet, tiles
@@ -47,9 +47,9 @@ class Generated:
 
     consistency: the share of samples that the judge takes for their class, real_consistency that
     of as many test images; feature_distance and pixel_distance: the mean distance within classes
-    of samples, over that of these test images in the two `_diversity`; log_p_x, with its standard
-    error over rows. judge_accuracy: of the judge on the whole test set, in share. boundary: how
-    dense the data are where the model's classifier is least sure.
+    of samples, real_ that of these test images; log_p_x, with its standard error over rows.
+    judge_accuracy: of the judge on the whole test set, in share. boundary: how dense the data are
+    where the model's classifier is least sure.
     """
 
     likelihood: str
@@ -57,23 +57,23 @@ class Generated:
     consistency: float
     real_consistency: float
     feature_distance: float
-    feature_diversity: float
+    real_feature_distance: float
     pixel_distance: float
-    pixel_diversity: float
+    real_pixel_distance: float
     log_p_x: float
     log_p_x_error: float
     judge_accuracy: float
     boundary: Boundary
 
     @property
-    def real_feature_distance(self) -> float:
-        """That of the test images in the judge's features."""
-        return self.feature_distance / self.feature_diversity
+    def feature_diversity(self) -> float:
+        """How diverse samples are in the judge's features: 1 as the test images, 0 not at all."""
+        return self.feature_distance / self.real_feature_distance
 
     @property
-    def real_pixel_distance(self) -> float:
-        """That of the test images in pixels."""
-        return self.pixel_distance / self.pixel_diversity
+    def pixel_diversity(self) -> float:
+        """How diverse samples are in pixels: 1 as the test images, 0 not at all."""
+        return self.pixel_distance / self.real_pixel_distance
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,10 @@ class Generation:
     judge: Path
 
     def done(self, examined: Mapping[str, Any]) -> bool:
-        """Whether these are measures of this effort."""
-        return bool(examined.get("effort") == asdict(self.effort))
+        """Whether these are the measures of today, of this effort."""
+        today = {measure.name for measure in fields(Generated)}
+        same = examined.get("measures", {}).keys() == today
+        return same and bool(examined.get("effort") == asdict(self.effort))
 
     def __call__(self, finished: Finished, folder: Path) -> dict[str, Any]:
         """Measures, and draws into the folder."""
@@ -146,9 +148,9 @@ def compared(ours: Judgement, real: Judgement) -> dict[str, float]:
         "consistency": float(ours.consistency.mean()),
         "real_consistency": float(real.consistency.mean()),
         "feature_distance": float(ours.in_features.mean()),
-        "feature_diversity": diversity(ours.in_features, real.in_features),
+        "real_feature_distance": float(real.in_features.mean()),
         "pixel_distance": float(ours.in_pixels.mean()),
-        "pixel_diversity": diversity(ours.in_pixels, real.in_pixels),
+        "real_pixel_distance": float(real.in_pixels.mean()),
     }
 
 
@@ -169,7 +171,7 @@ def read(result: RunResult) -> Generated:
     """What was measured of a run."""
     measures = result.examined["measures"]
     at = measures["boundary"]
-    found = Boundary(**(at | {"profile": tuple(at.get("profile", ()))}))
+    found = Boundary(**(at | {"profile": tuple(at["profile"])}))
     return Generated(**(measures | {"boundary": found}))
 
 

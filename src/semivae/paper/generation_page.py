@@ -5,7 +5,7 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,20 +139,15 @@ def markdown(
 def to_csv(rows: Sequence[Row]) -> str:
     """A line per run with every measure."""
     text = io.StringIO()
-    real = ("real_feature_distance", "real_pixel_distance")
     own = [part.name for part in fields(Generated) if part.name != "boundary"]
-    edge = [part.name for part in fields(Boundary) if part.name != "profile"]
-    names = ["model", "seed", "accuracy", *own, *real, *edge]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
+    own += ["feature_diversity", "pixel_diversity"]
+    edge = [part.name for part in fields(Boundary) if part.name != "profile"] + ["crossing"]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "seed", "accuracy", *own, *edge])
     for row in rows:
-        plain = asdict(row)
-        line = plain.pop("generated")
-        line |= (
-            line.pop("boundary") | plain | {name: getattr(row.generated, name) for name in real}
-        )
-        del line["profile"]
-        writer.writerow(line)
+        of = row.generated
+        measured = [getattr(of, name) for name in own] + [getattr(of.boundary, x) for x in edge]
+        writer.writerow([row.model, row.seed, row.accuracy, *measured])
     return text.getvalue()
 
 
@@ -161,7 +156,7 @@ def paths(rows: Sequence[Row]) -> list[Reading]:
     return [
         Reading("", row.model, place, DENSITY, row.seed, value)
         for row in rows
-        if row.generated.boundary.profile  # the runs of before it was measured have none
+        if row.generated.boundary.profile  # without two predicted classes there is no path
         for place, value in zip(ALONG, row.generated.boundary.profile, strict=True)
     ]
 

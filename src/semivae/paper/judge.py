@@ -83,9 +83,3 @@ def mean_distance(points: Float[np.ndarray, "n F"]) -> float:
     """
     distances = torch.pdist(torch.from_numpy(points).double())
     return float(distances.mean())
-
-
-def diversity(generated: Float[np.ndarray, " K"], real: Float[np.ndarray, " K"]) -> float:
-    """The distances within classes of generated images over those of real ones, each a mean over
-    classes: 1 as diverse as the data, 0 one image per class."""
-    return float(generated.mean() / real.mean())
