@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from semivae.assessment import Effort, assess, drawn_rows, few_pairs
-from semivae.cli.evaluate import Evaluation, plain
+from semivae.cli.evaluate import Evaluation, Labeled, plain
 from semivae.data.datasets import load
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import classification_report
@@ -109,7 +109,8 @@ def test_the_parts_add_up_and_are_of_the_classifier_that_predicts(
     found = assess(predictor, x, y, replace(EFFORT, surgery_rows=len(x)), 0)
     assert found.classification is not None
     classified, pixels = found.classification, Bernoulli()
-    result = Evaluation(Path("run"), "digits", predictor.classes, classified, found, pixels)
+    on = Labeled("digits", x, y, "test rows")
+    result = Evaluation(Path("run"), on, predictor.classes, classified, found, pixels)
     printed = json.loads(json.dumps(plain(result), allow_nan=False))
     v, cuts = printed["diagnostics"], printed["surgery"]
     for whole, parts in (

@@ -14,7 +14,7 @@ OPTIONS = {
         "--max-minutes --out --resume --no-baseline --data-dir --json"
     ),
     "predict": "RUN INPUT --out --force --data-dir --json",
-    "evaluate": "RUN --samples --rows --seed --data-dir --json",
+    "evaluate": "RUN INPUT --samples --rows --seed --data-dir --json",
     "sample": "RUN --out --class -n --seed --force",
     "recipes": "--json",
     "reproduce": "NAME... --quick --seeds --jobs --out --data-dir --json",

@@ -239,18 +239,18 @@ def test_a_gaussian_can_be_chosen_and_its_sigma_set() -> None:
         ("objective.weighting", "x", ["choose one of balanced, dataset, sums"]),
         ("objective.information", "x", ["choose one of running, batch"]),
         ("objective.label_divergence", "x", ["choose one of forward, reverse"]),
-        ("training.epochs", "many", ["--set training.epochs=many", "not a value like"]),
-        ("training.epochs", "1.5", ["--set training.epochs=1.5", "not a value like"]),
-        ("training.bfloat16", "yes", ["--set training.bfloat16=yes", "not a value like True"]),
+        ("training.epochs", "many", ["training.epochs=many", "not a value like"]),
+        ("training.epochs", "1.5", ["training.epochs=1.5", "not a value like"]),
+        ("training.bfloat16", "yes", ["training.bfloat16=yes", "not a value like True"]),
         ("training.epochs.x", "1", ["'epochs' is a single value, it has no 'x'"]),
         (
             "objective.beta",
             "big",
-            ["--set objective.beta=big", "not a value like ramp(-300, 300, 0.5)"],
+            ["objective.beta=big", "not a value like ramp(-300, 300, 0.5)"],
         ),
-        ("objective.beta", "ramp(0,1)", ["--set objective.beta=ramp(0,1)", "not a value like"]),
+        ("objective.beta", "ramp(0,1)", ["objective.beta=ramp(0,1)", "not a value like"]),
         ("objective.beta", "ramp(0,1,2)", ["until=2.0 is not a fraction of training"]),
-        ("objective.beta", "", ["--set objective.beta="]),
+        ("objective.beta", "", ["objective.beta="]),
         ("", "1", ["there is no '' here"]),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_stage_that_a_recipe_does_not_have_cannot_be_set(
     built = RECIPES[recipe].build(IMAGES)
     with pytest.raises(InputError) as caught:
         set_value(built, stage + entry, "5")
-    words = f"--set {stage}{entry}=5: this recipe has no {stage} stage, choose one that has, such"
+    words = f"{stage}{entry}=5: this recipe has no {stage} stage, choose one that has, such"
     assert str(caught.value) == f"{words} as m1m2-refined"
     assert set_value(built, stage, "none") == built
     other = set_value(RECIPES["m1m2-refined"].build(IMAGES), f"{stage}.epochs", "5")

@@ -1,6 +1,7 @@
 """The facade: scikit-learn's contract, the -1 convention, and every bad input as one sentence."""
 
 import copy
+import dataclasses
 import pickle
 import warnings
 from pathlib import Path
@@ -27,7 +28,10 @@ from semivae.errors import InputError
 from semivae.files import write_text
 from semivae.fitting import Hooks
 from semivae.labels import Enumerated
+from semivae.objective_specs import Equation8
+from semivae.optimizers import Constant
 from semivae.request import Request, prepare
+from semivae.settings import recipe_of
 from semivae.smoothness import Smoothness
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -349,6 +353,52 @@ def test_a_run_of_the_command_line_can_be_loaded(tmp_path: Path) -> None:
     assert x_test is not None
     expected = finished.trained.predictor.predict_proba(x_test)
     np.testing.assert_array_equal(clf.predict_proba(x_test), expected)
+    assert clf.get_params()["settings"] == settings
+    data = prepared.training_set
+    assert recipe_of(clf.get_params(), data.facts) == clf.recipe_ == prepared.recipe
+    again = clone(clf).fit(data.x, data.y)
+    np.testing.assert_array_equal(again.predict_proba(x_test), expected)
+
+
+def test_the_parameters_of_a_run_are_those_of_its_recipe() -> None:
+    """With its objective before what is set in it, and as many epochs as its minutes gave."""
+    settings = ("objective.alpha=7",)
+    request = Request("digits", labels=20, objective="equation_8", settings=settings, seed=4)
+    prepared = prepare(request)
+    made, facts = prepared.recipe, prepared.training_set.facts
+    parameters = request.parameters(made)
+    assert recipe_of(SemiVAEClassifier(**parameters).get_params(), facts) == made
+    assert parameters["random_state"] == 4 and parameters["epochs"] is None
+    timed = dataclasses.replace(request, max_minutes=1.0).parameters(made)
+    assert timed["epochs"] == made.training.epochs
+
+
+def test_settings_change_the_recipe_and_parameters_go_over_them() -> None:
+    settings = ["objective=equation_8", "objective.alpha=3", "training.learning_rate=constant"]
+    clf = blobs_fit(epochs=2, alpha=5, settings=settings)
+    assert clf.recipe_.objective == Equation8(alpha=5.0)
+    assert clf.recipe_.training.learning_rate == Constant()
+    assert clone(clf).settings == settings
+    for wrong, words in (
+        ("objective.alpha=3", r"settings='objective.alpha=3': give a list of texts"),
+        ([3], r"settings=\[3\]: give a list of texts"),
+        (["objective.alpha"], "^objective.alpha: write KEY=VALUE"),
+        (["objective.alpha=x"], "^objective.alpha=x: not a value like"),
+    ):
+        with pytest.raises(InputError, match=words):
+            blobs_fit(epochs=1, settings=wrong)
+
+
+def test_each_epoch_is_told_as_it_ends() -> None:
+    told: list[dict[str, Any]] = []
+    clf = SemiVAEClassifier(epochs=3).fit(BLOBS, Y, on_epoch=told.append)
+    assert told == clf.history_ and [line["epoch"] for line in told] == [1, 2, 3]
+
+    def stop(line: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SemiVAEClassifier(epochs=3).fit(BLOBS, Y, on_epoch=stop)
 
 
 def test_saving_into_a_folder_that_holds_something_is_refused(
@@ -379,6 +429,7 @@ def test_clone_and_get_params(fitted: SemiVAEClassifier) -> None:
         "channels_last": None,
         "smoothness": None,
         "views": None,
+        "settings": (),
     }
     copied = clone(fitted)
     assert copied.get_params() == fitted.get_params()

@@ -23,8 +23,9 @@ from semivae.models.networks import MLP, KingmaMLP
 from semivae.paper.results import RunResult
 from semivae.recipe import DataFacts
 from semivae.recipes import named_recipe
-from semivae.request import Request, prepare, under_objective
+from semivae.request import Request, prepare
 from semivae.schedules import weight_at
+from semivae.settings import under_objective
 
 BY_NAME = {row.name: row for row in ROWS}
 PUBLISHED, TARGET = BY_NAME["m1m2-100-kingma"], BY_NAME["m1m2-100"]

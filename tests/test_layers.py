@@ -72,6 +72,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "request",
                 "rundir",
                 "runs",
+                "settings",
                 "stages",
                 "transformers",
                 "trials",

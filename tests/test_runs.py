@@ -126,7 +126,7 @@ def test_preparing_trains_nothing_and_writes_nothing(
         ({"data": "digit"}, "there is no data set and no file 'digit': give one of digits, mnist"),
         ({"recipe": "papr"}, "recipe=papr: choose one of auto, "),
         ({"objective": "vae"}, "objective=vae: choose one of equation_8"),
-        ({"settings": ("objective.beta",)}, "--set objective.beta: write KEY=VALUE"),
+        ({"settings": ("objective.beta",)}, "objective.beta: write KEY=VALUE"),
         ({"settings": ("objective.delta=1",)}, "there is no 'delta' here, only alpha, beta"),
         ({"settings": ("objective.alpha=x",)}, "not a value like 10.0"),
         ({"epochs": 0}, "--epochs 0: give at least 1"),

@@ -110,3 +110,9 @@ def test_nothing_works_before_fit() -> None:
 def test_another_number_of_columns_is_an_error(fitted: M1Transformer) -> None:
     with pytest.raises(InputError, match="64 features"):
         Pipeline([("m1", fitted)]).transform(X[:, :5])
+
+
+def test_each_epoch_is_told_as_it_ends() -> None:
+    told: list[dict[str, Any]] = []
+    m1 = M1Transformer(n_components=2, hidden=8, epochs=2).fit(TRAIN, on_epoch=told.append)
+    assert told == m1.history_ and len(told) == 2

@@ -137,29 +137,29 @@ def _changed(config: Any, rest_of_key: str, key: str, text: str) -> Any:
     names = [part.name for part in dataclasses.fields(config)]
     if head not in names:
         known = f"only {', '.join(names)}" if names else "it has no settings"
-        raise InputError(f"--set {key}: there is no {head!r} here, {known}")
+        raise InputError(f"{key}: there is no {head!r} here, {known}")
     old = getattr(config, head)
     if head in _NESTED and old is None and (rest or text != "none"):
         raise InputError(
-            f"--set {key}={text}: this recipe has no {head} stage, choose one that has, such as "
+            f"{key}={text}: this recipe has no {head} stage, choose one that has, such as "
             "m1m2-refined"
         )
     if rest:
         if not dataclasses.is_dataclass(old):
-            raise InputError(f"--set {key}: {head!r} is a single value, it has no {rest!r}")
+            raise InputError(f"{key}: {head!r} is a single value, it has no {rest!r}")
         new = _changed(old, rest, key, text)
     elif head in CHOICES:
         chosen = choose(head, text)
         new = chosen if head in REFERENCES else chosen()
     elif dataclasses.is_dataclass(old) and not isinstance(old, Ramp):  # a ramp is one weight
         inside = ", ".join(f"{key}.{part.name}" for part in dataclasses.fields(old))
-        raise InputError(f"--set {key}={text}: {head!r} has several values, name one: {inside}")
+        raise InputError(f"{key}={text}: {head!r} has several values, name one: {inside}")
     else:
         new = _parse(key, text, old, get_type_hints(type(config))[head])
     try:
         return dataclasses.replace(config, **{head: new})
     except ValueError as error:
-        raise InputError(f"--set {key}={text}: {error}") from error
+        raise InputError(f"{key}={text}: {error}") from error
 
 
 def choose(field: str, name: str) -> Any:
@@ -189,7 +189,7 @@ def _parse(key: str, text: str, old: Any, hint: Any) -> Any:
             raise ValueError("not finite")
         return number
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--set {key}={text}: not a value like {old} ({error})") from error
+        raise InputError(f"{key}={text}: not a value like {old} ({error})") from error
 
 
 _NESTED: Mapping[str, type] = {

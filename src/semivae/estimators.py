@@ -1,7 +1,7 @@
 """The scikit-learn facade: checks arrays at the door, then delegates."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,15 @@ from sklearn.base import ClassifierMixin
 
 from semivae import rundir
 from semivae.checks import check_recipe
-from semivae.config import to_plain
 from semivae.data.classes import UNLABELED, encode_labels, known_labels, labels_named
 from semivae.data.scaling import scaling_of
-from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
-from semivae.facade import PosteriorMean, drawn_seed, flag, number, whole_number
+from semivae.facade import PosteriorMean, Telling, drawn_seed, whole_number
 from semivae.files import make_folder, write_text
-from semivae.fitting import Hooks, train
+from semivae.fitting import train
 from semivae.predictor import TrainingSet
-from semivae.recipe import Recipe
-from semivae.recipes import named_recipe
+from semivae.request import Request
+from semivae.settings import recipe_of
 
 
 class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
@@ -53,6 +51,9 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         Whether images are mirrored at random and moved a little while it trains: True for
         photographs, False where that changes their class. None: the recipe's, which for "auto"
         is True for images of 3 channels.
+    settings : sequence of str
+        Further changes to the recipe, each KEY=VALUE, as "objective=equation_8" or
+        "training.learning_rate=constant"; what has a parameter above goes over them.
 
     Attributes
     ----------
@@ -87,6 +88,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         channels_last: bool | None = None,
         smoothness: float | None = None,
         views: bool | None = None,
+        settings: Sequence[str] = (),
     ) -> None:
         self.recipe = recipe
         self.alpha = alpha
@@ -98,22 +100,27 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         self.channels_last = channels_last
         self.smoothness = smoothness
         self.views = views
+        self.settings = settings
 
-    def fit(self, X: Any, y: Any) -> "SemiVAEClassifier":
+    def fit(
+        self, X: Any, y: Any, on_epoch: Callable[[dict[str, Any]], None] | None = None
+    ) -> "SemiVAEClassifier":
         """Learns from X (n_samples, n_features) or images and y (n_samples,), -1 where unlabeled.
 
         Images are (N, H, W), (N, C, H, W) or (N, H, W, C), uint8 or in a range that is mapped to
-        [0, 1]. Raises `InputError`, a `ValueError`, that names what is wrong with X or y.
+        [0, 1]. After each epoch `on_epoch` is called with its entry of `history_`, to show how far
+        it is: `on_epoch=print`. Raises `InputError`, a `ValueError`, that names what is wrong with
+        X or y.
         """
         x = self._noted_features(X)
         codes, classes = encode_labels(y)
         _check_lengths(x, codes)
         names = tuple(str(label) for label in classes)
         data = TrainingSet(x, codes, names, scaling_of(x))
-        recipe = self._recipe(data)
+        recipe = recipe_of(self.get_params(), data.facts)
         check_recipe(data, recipe)
         self.seed_ = drawn_seed(self.random_state)
-        trained = train(data, recipe, self.seed_, Hooks())
+        trained = train(data, recipe, self.seed_, Telling(on_epoch))
         self.classes_ = classes
         self.predictor_ = trained.predictor
         self.recipe_ = recipe
@@ -196,9 +203,13 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
     @classmethod
     def load(cls, folder: str | Path) -> "SemiVAEClassifier":
         """A classifier from a run directory, written by `save` or by `semivae fit`, whose classes
-        are numbers if all their names are whole numbers, and else texts."""
+        are numbers if all their names are whole numbers, and else texts. Its parameters are those
+        of the run, so that a clone learns by the same recipe."""
         config, predictor = rundir.load(Path(folder))
-        parameters = config.settings.get("estimator", {"recipe": config.recipe_name})
+        if made := config.settings.get("estimator"):
+            parameters = made | {"settings": tuple(made.get("settings", ()))}
+        else:
+            parameters = Request.from_json(config.settings).parameters(config.recipe)
         estimator = cls(**parameters)
         estimator.classes_ = np.array(config.settings.get("classes", labels_named(config.classes)))
         estimator.seed_ = config.seed
@@ -209,34 +220,6 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         if names := config.settings.get("feature_names"):
             estimator.feature_names_in_ = np.array(names, dtype=object)
         return estimator
-
-    def _recipe(self, data: TrainingSet) -> Recipe:
-        recipe = named_recipe(self.recipe).build(data.facts)
-        symbols = {
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "gamma": self.gamma,
-            "epsilon": self.epsilon,
-        }
-        given = {name: number(name, v) for name, v in symbols.items() if v is not None}
-        unread = sorted(set(given) - set(to_plain(recipe.objective)))
-        if unread:
-            raise InputError(f"{unread[0]} is not a symbol of the objective of {self.recipe!r}")
-        recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
-        if self.smoothness is not None:
-            weight = number("smoothness", self.smoothness)
-            try:
-                smoothness = replace(recipe.smoothness, weight=weight)
-                recipe = replace(recipe, smoothness=smoothness)
-            except ValueError as error:
-                raise InputError(f"smoothness={weight:g}: {error}") from None
-        if self.views is not None:
-            views = usual(data.facts.event) if flag("views", self.views) else AS_GIVEN
-            recipe = replace(recipe, training=replace(recipe.training, views=views))
-        if self.epochs is not None:
-            epochs = whole_number("epochs", self.epochs, least=1)
-            recipe = replace(recipe, training=replace(recipe.training, epochs=epochs))
-        return recipe
 
 
 def _check_lengths(x: np.ndarray, y: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 answers."""
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,7 +16,11 @@ from semivae.assessment import log_p_x
 from semivae.data.arrays import check_features
 from semivae.data.scaling import warn_of_other_units
 from semivae.errors import InputError
+from semivae.fitting import Hooks
+from semivae.models.base import DeepGenerativeModel
 from semivae.predictor import Predictor
+from semivae.rundir import metrics_line
+from semivae.training import EpochLog, Snapshot
 
 
 class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -75,6 +80,17 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # the model computes in float32
         return tags
+
+
+class Telling(Hooks):
+    """Calls a function, if there is one, with the metrics of each epoch."""
+
+    def __init__(self, on_epoch: Callable[[dict[str, Any]], None] | None) -> None:
+        self.tell = on_epoch
+
+    def on_epoch(self, model: DeepGenerativeModel, log: EpochLog, snapshot: Snapshot) -> None:
+        if self.tell is not None:
+            self.tell(metrics_line(log))
 
 
 def drawn_seed(random_state: Any) -> int:

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 
 from semivae.checks import check_recipe
-from semivae.config import choose, set_value
 from semivae.data.datasets import load
 from semivae.data.published import Arrays
 from semivae.data.splits import LabelSplit, as_unlabeled, balanced_split, holdout
 from semivae.errors import InputError
-from semivae.models.specs import Conditional, Factorized
-from semivae.objective_specs import Kingma2014, KingmaJ
 from semivae.predictor import TrainingSet
-from semivae.recipe import DataFacts, Recipe
+from semivae.recipe import Recipe
 from semivae.recipes import named_recipe
-from semivae.smoothness import Smoothness
+from semivae.settings import under_objective, with_settings
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,17 @@ class Request:
         not."""
         return cls(**{**values, "settings": tuple(values["settings"])})
 
+    def parameters(self, trained: Recipe) -> dict[str, Any]:
+        """Those of `SemiVAEClassifier` that ask for the recipe of the run, as `trained`."""
+        objective = () if self.objective is None else (f"objective={self.objective}",)
+        timed = self.max_minutes is not None
+        return {
+            "recipe": self.recipe,
+            "settings": (*objective, *self.settings),
+            "epochs": trained.training.epochs if timed else self.epochs,
+            "random_state": self.seed,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -84,32 +92,13 @@ def prepare(request: Request, data_dir: Path | None = None) -> Prepared:
     recipe = named_recipe(request.recipe).build(training_set.facts)
     if request.objective is not None:
         recipe = under_objective(recipe, request.objective, training_set.facts)
-    for setting in request.settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting}: write KEY=VALUE, for example objective.beta=2")
-        if key == "objective":  # with what goes with it, however it is asked for
-            recipe = under_objective(recipe, value, training_set.facts)
-        else:
-            recipe = set_value(recipe, key, value)
+    recipe = with_settings(recipe, request.settings, training_set.facts)
     if request.epochs is not None:
         if request.epochs < 1:
             raise InputError(f"--epochs {request.epochs}: give at least 1")
         recipe = replace(recipe, training=replace(recipe.training, epochs=request.epochs))
     check_recipe(training_set, recipe)
     return Prepared(request, arrays, split, training_set, recipe)
-
-
-def under_objective(recipe: Recipe, name: str, facts: DataFacts) -> Recipe:
-    """The recipe with another objective, of its default symbols, and what goes with that: the
-    q(z|x, y) of Kingma's, and the usual smoothness if there is any."""
-    objective = choose("objective", name)()
-    kingma = isinstance(objective, Kingma2014 | KingmaJ) and recipe.family == Factorized()
-    family = Conditional() if kingma else recipe.family
-    smoothness = recipe.smoothness.beside_another()
-    if objective.build(facts.n_labeled, facts.n_unlabeled, recipe.labels).unlabeled is None:
-        smoothness = Smoothness()  # it reads no row to be smooth at
-    return replace(recipe, objective=objective, family=family, smoothness=smoothness)
 
 
 def _split(arrays: Arrays, request: Request) -> LabelSplit:

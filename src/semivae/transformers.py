@@ -1,5 +1,6 @@
 """M1 as a scikit-learn transformer: features that are learned without labels."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,8 +9,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from semivae import rundir
 from semivae.data.scaling import scaling_of
-from semivae.facade import PosteriorMean, drawn_seed, whole_number
-from semivae.fitting import Hooks, train_m1
+from semivae.facade import PosteriorMean, Telling, drawn_seed, whole_number
+from semivae.fitting import train_m1
 from semivae.models.deep_networks import M1MLP
 from semivae.models.specs import M1Spec
 from semivae.recipes import m1_likelihood, m1_training
@@ -65,8 +66,11 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
         self.random_state = random_state
         self.channels_last = channels_last
 
-    def fit(self, X: Any, y: Any = None) -> "M1Transformer":
-        """Learns from all rows of X (n_samples, n_features) or images; y is not read."""
+    def fit(
+        self, X: Any, y: Any = None, on_epoch: Callable[[dict[str, Any]], None] | None = None
+    ) -> "M1Transformer":
+        """Learns from all rows of X (n_samples, n_features) or images; y is not read. After each
+        epoch `on_epoch` is called with its entry of `history_`."""
         x = self._noted_features(X)
         seed = drawn_seed(self.random_state)
         latent = whole_number("n_components", self.n_components, least=1)
@@ -75,7 +79,8 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
         if self.epochs is not None:
             training = replace(training, epochs=whole_number("epochs", self.epochs, least=1))
         spec = M1Spec(M1MLP(hidden, latent), m1_likelihood(x.shape[1:], len(x)))
-        self.predictor_, logs = train_m1(x, scaling_of(x), spec, training, seed, Hooks())
+        hooks = Telling(on_epoch)
+        self.predictor_, logs = train_m1(x, scaling_of(x), spec, training, seed, hooks)
         self.history_ = [rundir.metrics_line(log) for log in logs]
         return self
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from running import Cli
 
-from semivae import rundir
+from semivae import SemiVAEClassifier, rundir
 from semivae.cli.sample import grid
+from semivae.data.datasets import load
 from semivae.measures import MEANINGS
 from semivae.recipes import RECIPES
 
@@ -81,6 +82,64 @@ def test_evaluate_agrees_with_the_run(cli: Cli) -> None:
     evaluated = cli("evaluate", fitted["run"], "--samples", 1, "--rows", 1, "--json").json
     assert evaluated["accuracy"] == fitted["test_accuracy"]
     assert evaluated["log_p_x"]["standard_error"] is None
+
+
+def test_other_labeled_rows_are_evaluated_and_leave_the_report_alone(
+    cli: Cli, trained: Path
+) -> None:
+    """Rows without a label do not count; of a file with a test set, that is taken."""
+    shutil.copytree(trained, "copy")
+    page = Path("copy/report.html")
+    page.write_text("<!-- diagnostics -->\nold<!-- end of diagnostics -->")
+    x, y = load("digits").test
+    some = np.arange(len(y)) % 3 == 0
+    np.savez("new.npz", X=x, y=np.where(some, y, -1))
+    options = ("--samples", 20, "--rows", 100, "--json")
+    found = cli("evaluate", "copy", "new.npz", *options)
+    right = SemiVAEClassifier.load(trained).predict(x[some]) == y[some]
+    assert found.json["accuracy"] == right.mean() and found.json["n"] == some.sum() == 150
+    assert found.json["data"] == "new.npz" and "on 100 labeled rows ..." in found.err
+    assert page.read_text() == "<!-- diagnostics -->\nold<!-- end of diagnostics -->"
+    ended = cli("evaluate", "copy", "new.npz", "--samples", 1, "--rows", 1)
+    assert "copy on the 150 labeled rows of new.npz" in ended.out
+    np.savez("both.npz", X=x[:9], y=np.arange(9), X_test=x, y_test=y)
+    whole = cli("evaluate", "copy", *options).json
+    for same in ("both.npz", "digits"):
+        again = cli("evaluate", "copy", same, *options).json
+        assert again | {"data": "digits"} == whole
+
+
+def test_rows_of_one_class_named_by_text_can_be_evaluated(cli: Cli, trained: Path) -> None:
+    x, y = load("digits").test
+    np.savez("threes.npz", X=x[y == 3], y=np.full((y == 3).sum(), "3"))
+    found = cli("evaluate", trained, "threes.npz", "--samples", 1, "--rows", 5, "--json")
+    right = SemiVAEClassifier.load(trained).predict(x[y == 3]) == 3
+    assert found.code == 0 and found.json["accuracy"] == right.mean()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("ten.npz", "ten.npz: y is 10 in row 1, which is no class: there are 0, 1, 2"),
+        ("none.npz", "none.npz: in y, y has no labeled row"),
+        ("small.npz", "small.npz has rows of shape (1, 4, 4), and"),
+        ("long.npz", "long.npz has 2 rows with 3 labels"),
+        ("bare.npz", "bare.npz lacks y (it has X)"),
+        ("wine", "wine has the classes class_0"),
+        ("absent.npz", "no data set and no file 'absent.npz'"),
+    ],
+)
+def test_rows_that_cannot_be_evaluated_are_refused(
+    cli: Cli, trained: Path, given: str, expected: str
+) -> None:
+    x, _ = load("digits").test
+    np.savez("ten.npz", X=x[:2], y=[1, 10])
+    np.savez("none.npz", X=x[:2], y=[-1, -1])
+    np.savez("small.npz", X=x[:2, :, :4, :4], y=[0, 1])
+    np.savez("long.npz", X=x[:2], y=[0, 1, 2])
+    np.savez("bare.npz", X=x[:2])
+    ended = cli("evaluate", trained, given)
+    assert (ended.code, ended.out) == (2, "") and expected in ended.err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "sample"])

@@ -34,8 +34,9 @@ from semivae.paper.sides import (
 from semivae.plots import ResultRow
 from semivae.recipe import DataFacts
 from semivae.recipes import named_recipe
-from semivae.request import Request, under_objective
+from semivae.request import Request
 from semivae.schedules import weight_at
+from semivae.settings import under_objective
 from semivae.smoothness import Smoothness
 
 FACTS = DataFacts((1, 28, 28), 1000, 59_000, 10)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from semivae.cli.console import show, show_json, tell, told_warnings
-from semivae.cli.options import DataDir, Json, Run
+from semivae.cli.options import DataDir, Json, Run, check_rows
 from semivae.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from semivae.evaluation import ClassificationReport
     from semivae.models.specs import LikelihoodSpec
     from semivae.predictor import Predictor
+    from semivae.rundir import RunConfig
+
+
+class Labeled(NamedTuple):
+    """Rows to evaluate on, the data they are of, and what they are called."""
+
+    data: str
+    x: "np.ndarray"
+    y: "np.ndarray"
+    called: str
 
 
 class Evaluation(NamedTuple):
-    """Everything measured on the test set of a run."""
+    """Everything measured of a run on some rows."""
 
     run: Path
-    data: str
+    on: Labeled
     classes: tuple[str, ...]
     report: "ClassificationReport"
     found: "Assessment"
@@ -41,66 +51,88 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     run: Run,
+    given: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INPUT",
+            show_default=False,
+            help="An .npz file with X and y, of whose rows those with a label count, or a named "
+            "data set, whose test rows are taken (default: the test set of the run).",
+        ),
+    ] = None,
     samples: Annotated[
         int, typer.Option(min=1, metavar="S", help="Importance samples for log p(x).")
     ] = 500,
     rows: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Test rows for log p(x), drawn by seed.")
+        int, typer.Option(min=1, metavar="N", help="Rows for log p(x), drawn by seed.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, metavar="S", help="Decides rows and noise.")] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a run on its test set.
+    """Measure a run on its test set, or on other labeled rows.
 
     Accuracy with its interval, confusion, importance-weighted log p(x), and every diagnostic,
-    which take the place of those in the run's report.html.
+    which, of its own test set, take the place of those in the run's report.html.
     """
-    from semivae import rundir, runs
+    from semivae import rundir
     from semivae.assessment import Effort
-    from semivae.data.datasets import load
+    from semivae.data.datasets import load_labeled
 
     config, predictor = rundir.load(run)
-    request = runs.request_of(config, run)
     with told_warnings():
-        arrays = load(request.data, data_dir)
-    if not arrays.has_test:
-        raise InputError(f"{run}: its data, {request.data}, have no test set to evaluate on")
-    if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
-        raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
+        if given is None:
+            on = _own_test_set(config, run, data_dir)
+        else:
+            on = Labeled(given, *load_labeled(given, config.classes, data_dir), "labeled rows")
+            check_rows(given, on.x, run, predictor)
     effort = Effort(rows=rows, samples=samples)
-    likelihood = config.recipe.likelihood
-    result = measure(run, arrays.name, predictor, *arrays.test, effort, seed, likelihood)
-    into_report(result)
+    result = measure(run, on, predictor, effort, seed, config.recipe.likelihood)
+    if given is None:
+        into_report(result)
     if as_json:
         show_json(plain(result))
     else:
         show(text(result))
 
 
+def _own_test_set(config: "RunConfig", run: Path, data_dir: Path | None) -> Labeled:
+    from semivae.data.datasets import load
+    from semivae.runs import request_of
+
+    request = request_of(config, run)
+    arrays = load(request.data, data_dir)
+    if not arrays.has_test:
+        raise InputError(
+            f"{run}: its data, {request.data}, have no test set to evaluate on; name other "
+            f"labeled rows, as in semivae evaluate {run} FILE.npz"
+        )
+    if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
+        raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
+    return Labeled(arrays.name, *arrays.test, "test rows")
+
+
 def measure(
     run: Path,
-    data: str,
+    on: Labeled,
     predictor: "Predictor",
-    x: "np.ndarray",
-    y: "np.ndarray",
     effort: "Effort",
     seed: int,
     likelihood: "LikelihoodSpec",
 ) -> Evaluation:
-    """Every measure on test rows x, y; the slow one, log p(x), with its progress on stderr."""
+    """Every measure on those rows; the slow one, log p(x), with its progress on stderr."""
     from semivae.assessment import assess
     from semivae.cli.progress import display
 
     tell(
-        f"log p(x) with {effort.samples:,} importance samples on {min(effort.rows, len(x)):,} "
-        "test rows ..."
+        f"log p(x) with {effort.samples:,} importance samples on {min(effort.rows, len(on.x)):,} "
+        f"{on.called} ..."
     )
     with display() as shown:
         count = shown.counting("log p(x), rows")
-        found = assess(predictor, x, y, effort, seed, on_rows=count)
-    assert found.classification is not None, "test rows have labels"
-    return Evaluation(run, data, predictor.classes, found.classification, found, likelihood)
+        found = assess(predictor, on.x, on.y, effort, seed, on_rows=count)
+    assert found.classification is not None, "these rows have labels"
+    return Evaluation(run, on, predictor.classes, found.classification, found, likelihood)
 
 
 def into_report(result: Evaluation) -> None:
@@ -116,7 +148,7 @@ def into_report(result: Evaluation) -> None:
     less = found.effort.rows < QUICK.rows or found.effort.samples < QUICK.samples
     if less or not page.exists():
         return
-    diagnosed = f"By semivae evaluate on {taken(found, 'test rows')}."
+    diagnosed = f"By semivae evaluate on {taken(found, result.on.called)}."
     try:
         text = page.read_text(encoding="utf-8")
         write_text(page, with_diagnostics(text, groups(found), diagnosed))
@@ -137,7 +169,7 @@ def plain(result: Evaluation) -> dict[str, object]:
     error = found.evidence.standard_error
     return {
         "run": str(result.run),
-        "data": result.data,
+        "data": result.on.data,
         "classes": list(result.classes),
         **result.report.to_json(),
         "log_p_x": {
@@ -171,13 +203,13 @@ def text(result: Evaluation) -> str:
     low, high = (100 * end for end in report.accuracy_interval)
     accuracy = f"{100 * report.accuracy:.2f} %   (95 % interval {low:.1f} to {high:.1f} %)"
     blocks = [
-        [f"{result.run} on the {report.n:,} test rows of {result.data}"],
+        [f"{result.run} on the {report.n:,} {result.on.called} of {result.on.data}"],
         [f"{'accuracy':26}{accuracy}", f"{'macro F1':26}{report.macro_f1:.4f}"],
         ["confusion, true class by predicted class", *_confusion(result)],
         [
             f"log p(x) {found.evidence.mean:.2f} ± {found.evidence.standard_error:.2f} nats   "
             f"({found.effort.samples:,} importance samples, {len(found.evidence.log_joint):,} "
-            f"test rows, seed {found.seed}; {result.under})"
+            f"{result.on.called}, seed {found.seed}; {result.under})"
         ],
     ]
     for group in groups(found):

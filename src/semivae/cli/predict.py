@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semivae.cli.console import show, show_json, told_warnings
-from semivae.cli.options import DataDir, Force, Json, Run, check_output
-from semivae.errors import InputError
+from semivae.cli.options import DataDir, Force, Json, Run, check_output, check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,18 +42,12 @@ def predict(
     check_output(out, (".csv",), "give a name that ends in .csv", force)
     from semivae import rundir
     from semivae.data.datasets import load_rows
-    from semivae.data.scaling import warn_of_other_units
     from semivae.files import write_bytes
 
     config, predictor = rundir.load(run)
     with told_warnings():
         x = load_rows(rows, data_dir)
-        if x.shape[1:] != config.event:
-            raise InputError(
-                f"{rows} has rows of shape {x.shape[1:]}, and {run} reads {config.event}"
-            )
-        if x.ndim > 2:
-            warn_of_other_units(x, predictor.scaling)
+        check_rows(rows, x, run, predictor)
     probs = predictor.predict_proba(x)
     labels = [config.classes[code] for code in probs.argmax(1)]
     novelty = -predictor.score_samples(x)
