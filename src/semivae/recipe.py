@@ -85,7 +85,7 @@ class Reached(NamedTuple):
 
     `minutes` of training per run, one thread; `command` shows it, from the run files in `source`.
     `settings` are those that the runs had in place of the recipe's, as `semivae fit --set` takes
-    them.
+    them; so many labels of the same training rows were `used_to_choose` them.
     """
 
     data: str
@@ -97,6 +97,7 @@ class Reached(NamedTuple):
     command: str
     source: str
     settings: tuple[str, ...] = ()
+    used_to_choose: int = 0
 
 
 class NamedRecipe(NamedTuple):

@@ -100,6 +100,8 @@ def chosen(on: "Mapping[str, int]") -> list[str]:
 def reached(row: "Reached") -> str:
     """What a recipe reached, in one line."""
     changed = f" and {', '.join(row.settings)}" if row.settings else ""
+    if row.used_to_choose:
+        changed += f", chosen on {row.used_to_choose:,} training labels"
     return (
         f"reached {row.accuracy:.2f} ± {row.standard_error:.2f} % on {row.data} with "
         f"{row.labels:,} labels{changed} ({row.seeds} seeds, {row.minutes:.1f} min each on one "
