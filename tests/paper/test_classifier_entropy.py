@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 def test_one_seed_of_everything_comes_first_and_the_exact_sum_has_two() -> None:
     full = plan(None, quick=False)
-    assert len({run.request for run in full}) == len(full) == 4 * (2 + 3 + 3) + 2
+    assert len({run.request for run in full}) == len(full) == 4 * (2 + 3 + 3) + 3
     assert [run.request.seed for run in full] == sorted(run.request.seed for run in full)
     first = [run for run in full if run.request.seed == 0]
     assert len({(run.panel, run.line) for run in first}) == 13
