@@ -53,6 +53,7 @@ def test_figures_are_linked_where_they_lie(tmp_path: Path, quick: bool) -> None:
         f"results-table{end}.png",
         f"claims{end}/{PARTS}.png",
         f"claims{end}/{LIMIT}.png",
+        f"generation{end}/generation-paths.png",
         f"generation{end}/generation.png",
         f"classifier-entropy{end}/classifier-entropy.png",
     ]

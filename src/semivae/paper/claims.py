@@ -116,7 +116,7 @@ CLAIMS = (
     ),
     Claim(
         "C3", "abstract, 3.1, 6", "Its decision boundary aligns better with low-density regions.",
-        generation.NAME, "generation.png", lambda of: outcomes.boundary_is_rare(of.rows()),
+        generation.NAME, "generation-paths.png", lambda of: outcomes.boundary_is_rare(of.rows()),
     ),
     Claim(
         "C4", "3.2", "Minimising KL(q(y|x) || p(y)) tends to reduce I(y; x).",
