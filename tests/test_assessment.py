@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from semivae.assessment import Effort, assess, drawn_rows, few_pairs
-from semivae.cli.evaluate import Evaluation, Labeled, plain
+from semivae.cli.evaluate import Evaluation, plain
+from semivae.cli.rows import Labeled
 from semivae.data.datasets import load
 from semivae.diagnostics.evidence import evidence
 from semivae.evaluation import classification_report

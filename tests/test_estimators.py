@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import pickle
 import warnings
 from pathlib import Path
@@ -369,8 +370,29 @@ def test_the_parameters_of_a_run_are_those_of_its_recipe() -> None:
     parameters = request.parameters(made)
     assert recipe_of(SemiVAEClassifier(**parameters).get_params(), facts) == made
     assert parameters["random_state"] == 4 and parameters["epochs"] is None
-    timed = dataclasses.replace(request, max_minutes=1.0).parameters(made)
-    assert timed["epochs"] == made.training.epochs
+
+
+def test_the_parameters_of_a_timed_run_have_the_epochs_of_every_stage() -> None:
+    request = Request("digits", labels=20, recipe="m1m2-refined", max_minutes=1.0)
+    prepared = prepare(request)
+    whole, facts = prepared.recipe, prepared.training_set.facts
+    stages = ("pretraining", "training", "refining")
+    fewer = {name: dataclasses.replace(getattr(whole, name), epochs=2) for name in stages}
+    trained = dataclasses.replace(whole, **fewer)
+    parameters = SemiVAEClassifier(**request.parameters(trained)).get_params()
+    assert recipe_of(parameters, facts) == trained != whole
+
+
+@pytest.mark.parametrize("record", [{}, {"data": "digits"}, {"new": 1, "settings": []}])
+def test_a_run_whose_record_says_little_can_be_loaded(
+    tmp_path: Path, fitted: SemiVAEClassifier, record: dict[str, Any]
+) -> None:
+    fitted.save(tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    write_text(path, json.dumps(json.loads(path.read_text()) | {"settings": record}))
+    loaded = SemiVAEClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.predict_proba(BLOBS), fitted.predict_proba(BLOBS))
+    assert loaded.get_params() == SemiVAEClassifier(random_state=fitted.seed_).get_params()
 
 
 def test_settings_change_the_recipe_and_parameters_go_over_them() -> None:
@@ -382,6 +404,9 @@ def test_settings_change_the_recipe_and_parameters_go_over_them() -> None:
     for wrong, words in (
         ("objective.alpha=3", r"settings='objective.alpha=3': give a list of texts"),
         ([3], r"settings=\[3\]: give a list of texts"),
+        (None, "settings=None: give a list of texts"),
+        ((text for text in settings), "settings=<generator.*: give a list of texts"),
+        (np.array(settings), r"settings=array[\s\S]*: give a list of texts"),
         (["objective.alpha"], "^objective.alpha: write KEY=VALUE"),
         (["objective.alpha=x"], "^objective.alpha=x: not a value like"),
     ):
@@ -571,7 +596,7 @@ def test_labels_that_cannot_be_used(y: Any, words: str) -> None:
         ({"views": "False"}, "views='False': give True, False"),
         ({"smoothness": -1}, "smoothness=-1: weight=-1.0: give 0 or more"),
         ({"recipe": "m1m2", "smoothness": 1}, "choose the recipe m1m2-refined or m1m2-joint"),
-        ({"recipe": "paper-m2", "beta": 1.0}, "beta is not a symbol of the objective of 'paper-"),
+        ({"recipe": "paper-m2", "beta": 1.0}, "beta is no symbol of the objective, equation_8"),
     ],
 )
 def test_parameters_that_cannot_be_used(parameters: dict[str, Any], words: str) -> None:

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         "0.5",
         frozenset(
             {
+                "arguments",
                 "files",
                 "distributions",
                 "schedules",

@@ -10,11 +10,12 @@ from jaxtyping import Float
 from sklearn.base import ClassifierMixin
 
 from semivae import rundir
+from semivae.arguments import whole_number
 from semivae.checks import check_recipe
 from semivae.data.classes import UNLABELED, encode_labels, known_labels, labels_named
 from semivae.data.scaling import scaling_of
 from semivae.errors import InputError
-from semivae.facade import PosteriorMean, Telling, drawn_seed, whole_number
+from semivae.facade import OnEpoch, PosteriorMean, drawn_seed
 from semivae.files import make_folder, write_text
 from semivae.fitting import train
 from semivae.predictor import TrainingSet
@@ -120,7 +121,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         recipe = recipe_of(self.get_params(), data.facts)
         check_recipe(data, recipe)
         self.seed_ = drawn_seed(self.random_state)
-        trained = train(data, recipe, self.seed_, Telling(on_epoch))
+        trained = train(data, recipe, self.seed_, OnEpoch(on_epoch))
         self.classes_ = classes
         self.predictor_ = trained.predictor
         self.recipe_ = recipe
@@ -206,11 +207,7 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         are numbers if all their names are whole numbers, and else texts. Its parameters are those
         of the run, so that a clone learns by the same recipe."""
         config, predictor = rundir.load(Path(folder))
-        if made := config.settings.get("estimator"):
-            parameters = made | {"settings": tuple(made.get("settings", ()))}
-        else:
-            parameters = Request.from_json(config.settings).parameters(config.recipe)
-        estimator = cls(**parameters)
+        estimator = cls(**_parameters(config))
         estimator.classes_ = np.array(config.settings.get("classes", labels_named(config.classes)))
         estimator.seed_ = config.seed
         estimator.n_features_in_ = int(np.prod(config.event))
@@ -220,6 +217,17 @@ class SemiVAEClassifier(ClassifierMixin, PosteriorMean):  # type: ignore[misc]
         if names := config.settings.get("feature_names"):
             estimator.feature_names_in_ = np.array(names, dtype=object)
         return estimator
+
+
+def _parameters(config: rundir.RunConfig) -> dict[str, Any]:
+    """Those that ask for the run again, as far as its record says."""
+    if made := config.settings.get("estimator"):
+        return {**made, "settings": tuple(made.get("settings", ()))}
+    try:
+        request = Request.from_json(config.settings)
+    except (KeyError, TypeError):
+        return {"recipe": config.recipe_name, "random_state": config.seed}
+    return request.parameters(config.recipe)
 
 
 def _check_lengths(x: np.ndarray, y: np.ndarray) -> None:

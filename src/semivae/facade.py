@@ -1,9 +1,7 @@
 """What the scikit-learn facades share: arrays are checked at the door, and a fitted predictor
 answers."""
 
-import math
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from semivae.arguments import whole_number
 from semivae.assessment import log_p_x
 from semivae.data.arrays import check_features
 from semivae.data.scaling import warn_of_other_units
@@ -82,7 +81,7 @@ class PosteriorMean(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class Telling(Hooks):
+class OnEpoch(Hooks):
     """Calls a function, if there is one, with the metrics of each epoch."""
 
     def __init__(self, on_epoch: Callable[[dict[str, Any]], None] | None) -> None:
@@ -98,24 +97,3 @@ def drawn_seed(random_state: Any) -> int:
     if random_state is None or isinstance(random_state, np.random.RandomState):
         return int(check_random_state(random_state).randint(2**31 - 1))
     return whole_number("random_state", random_state, least=0)
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """A parameter as an int, or an `InputError`."""
-    if not isinstance(value, Integral) or value < least:
-        raise InputError(f"{name}={value!r}: give a whole number from {least}")
-    return int(value)
-
-
-def number(name: str, value: Any) -> float:
-    """A parameter as a finite float, or an `InputError`."""
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise InputError(f"{name}={value!r}: give a finite number, or None for the recipe's")
-    return float(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """A parameter as a bool, or an `InputError`: of a text that says False, Python says True."""
-    if not isinstance(value, bool | np.bool_):
-        raise InputError(f"{name}={value!r}: give True, False, or None for the recipe's")
-    return bool(value)

@@ -52,12 +52,17 @@ class Request:
 
     def parameters(self, trained: Recipe) -> dict[str, Any]:
         """Those of `SemiVAEClassifier` that ask for the recipe of the run, as `trained`."""
-        objective = () if self.objective is None else (f"objective={self.objective}",)
-        timed = self.max_minutes is not None
+        objective = [] if self.objective is None else [f"objective={self.objective}"]
+        settings = [*objective, *self.settings]
+        epochs = self.epochs
+        if self.max_minutes is not None:  # every stage has as many epochs as they gave it
+            epochs = trained.training.epochs
+            others = {"pretraining": trained.pretraining, "refining": trained.refining}
+            settings += [f"{name}.epochs={of.epochs}" for name, of in others.items() if of]
         return {
             "recipe": self.recipe,
-            "settings": (*objective, *self.settings),
-            "epochs": trained.training.epochs if timed else self.epochs,
+            "settings": tuple(settings),
+            "epochs": epochs,
             "random_state": self.seed,
         }
 

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from semivae.arguments import flag, number, whole_number
 from semivae.config import choose, set_value, to_plain
 from semivae.data.views import AS_GIVEN, usual
 from semivae.errors import InputError
-from semivae.facade import flag, number, whole_number
 from semivae.models.specs import Conditional, Factorized
 from semivae.objective_specs import Kingma2014, KingmaJ
 from semivae.recipe import DataFacts, Recipe
 from semivae.recipes import named_recipe
+from semivae.rundir import objective_name
 from semivae.smoothness import Smoothness
 
 
@@ -48,14 +49,15 @@ def recipe_of(parameters: Mapping[str, Any], facts: DataFacts) -> Recipe:
     """The recipe that the parameters of `SemiVAEClassifier` ask for, on such data; what has a
     parameter of its own goes over the same among the settings."""
     name, settings = parameters["recipe"], parameters["settings"]
-    if isinstance(settings, str) or not all(isinstance(text, str) for text in settings):
+    texts = isinstance(settings, list | tuple) and all(isinstance(s, str) for s in settings)
+    if not texts:
         raise InputError(f"settings={settings!r}: give a list of texts, each KEY=VALUE")
     recipe = with_settings(named_recipe(name).build(facts), settings, facts)
     symbols = {symbol: parameters[symbol] for symbol in SYMBOLS}
     given = {symbol: number(symbol, v) for symbol, v in symbols.items() if v is not None}
     unread = sorted(set(given) - set(to_plain(recipe.objective)))
     if unread:
-        raise InputError(f"{unread[0]} is not a symbol of the objective of {name!r}")
+        raise InputError(f"{unread[0]} is no symbol of the objective, {objective_name(recipe)}")
     recipe = replace(recipe, objective=replace(recipe.objective, **given))  # type: ignore[type-var]
     if parameters["smoothness"] is not None:
         weight = number("smoothness", parameters["smoothness"])

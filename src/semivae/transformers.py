@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
 from semivae import rundir
+from semivae.arguments import whole_number
 from semivae.data.scaling import scaling_of
-from semivae.facade import PosteriorMean, Telling, drawn_seed, whole_number
+from semivae.facade import OnEpoch, PosteriorMean, drawn_seed
 from semivae.fitting import train_m1
 from semivae.models.deep_networks import M1MLP
 from semivae.models.specs import M1Spec
@@ -79,7 +80,7 @@ class M1Transformer(ClassNamePrefixFeaturesOutMixin, PosteriorMean):  # type: ig
         if self.epochs is not None:
             training = replace(training, epochs=whole_number("epochs", self.epochs, least=1))
         spec = M1Spec(M1MLP(hidden, latent), m1_likelihood(x.shape[1:], len(x)))
-        hooks = Telling(on_epoch)
+        hooks = OnEpoch(on_epoch)
         self.predictor_, logs = train_m1(x, scaling_of(x), spec, training, seed, hooks)
         self.history_ = [rundir.metrics_line(log) for log in logs]
         return self

@@ -151,9 +151,10 @@ def test_data_without_a_test_set_have_no_accuracy(cli: Cli, tmp_path: Path) -> N
     assert config.preprocessing == predictor.scaling.to_json() == {"shift": 0.0, "scale": 255.0}
     assert "<code>classifier_entropy</code>" in report
     assert "<code>accuracy_from_z</code>" not in report
-    ended = cli("evaluate", "runs/mine-auto-0")
-    assert ended.code == 2
-    assert "no test set" in ended.err
+    for own in ((), ("mine.npz",)):
+        ended = cli("evaluate", "runs/mine-auto-0", *own)
+        assert ended.code == 2, "its labeled rows are those of training"
+        assert "no test set; name labeled rows, as in semivae evaluate" in ended.err
 
 
 def test_a_run_that_learned_nothing_raises_the_alarm(cli: Cli) -> None:

@@ -102,11 +102,13 @@ def test_other_labeled_rows_are_evaluated_and_leave_the_report_alone(
     assert page.read_text() == "<!-- diagnostics -->\nold<!-- end of diagnostics -->"
     ended = cli("evaluate", "copy", "new.npz", "--samples", 1, "--rows", 1)
     assert "copy on the 150 labeled rows of new.npz" in ended.out
-    np.savez("both.npz", X=x[:9], y=np.arange(9), X_test=x, y_test=y)
-    whole = cli("evaluate", "copy", *options).json
-    for same in ("both.npz", "digits"):
-        again = cli("evaluate", "copy", same, *options).json
-        assert again | {"data": "digits"} == whole
+    np.savez("tests.npz", X_test=x, y_test=y.astype(str))
+    whole = cli("evaluate", "copy", *options)
+    assert "on 100 test rows ..." in whole.err
+    again = cli("evaluate", "copy", "tests.npz", *options).json
+    assert again | {"data": "digits"} == whole.json
+    again = cli("evaluate", "copy", "digits", *options)  # the run's own data
+    assert "put into copy/report.html" in again.err and again.json == whole.json
 
 
 def test_rows_of_one_class_named_by_text_can_be_evaluated(cli: Cli, trained: Path) -> None:
@@ -125,6 +127,8 @@ def test_rows_of_one_class_named_by_text_can_be_evaluated(cli: Cli, trained: Pat
         ("small.npz", "small.npz has rows of shape (1, 4, 4), and"),
         ("long.npz", "long.npz has 2 rows with 3 labels"),
         ("bare.npz", "bare.npz lacks y (it has X)"),
+        ("half.npz", "half.npz has only one of X_test and y_test"),
+        ("dark.npz", "dark.npz: images hold -3: give pixels from 0 up"),
         ("wine", "wine has the classes class_0"),
         ("absent.npz", "no data set and no file 'absent.npz'"),
     ],
@@ -138,6 +142,8 @@ def test_rows_that_cannot_be_evaluated_are_refused(
     np.savez("small.npz", X=x[:2, :, :4, :4], y=[0, 1])
     np.savez("long.npz", X=x[:2], y=[0, 1, 2])
     np.savez("bare.npz", X=x[:2])
+    np.savez("half.npz", X=x[:2], y=[0, 1], X_test=x[:2])
+    np.savez("dark.npz", X=x[:2].astype(int) - 3, y=[0, 1])
     ended = cli("evaluate", trained, given)
     assert (ended.code, ended.out) == (2, "") and expected in ended.err
 

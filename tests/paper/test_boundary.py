@@ -76,7 +76,7 @@ def test_the_profile_of_a_path_has_its_ends_and_the_boundary_in_their_places(
 
 def test_no_path_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     found = measured(monkeypatch, lambda x: x, paths=0)
-    assert math.isnan(found.crossing) and math.isnan(found.dip) and found.gap != 0
+    assert found.crossing is None and math.isnan(found.dip) and found.gap != 0
 
 
 def test_paths_go_between_predicted_classes_and_share_no_row() -> None:

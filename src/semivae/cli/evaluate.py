@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from semivae.cli.console import show, show_json, tell, told_warnings
-from semivae.cli.options import DataDir, Json, Run, check_rows
+from semivae.cli.options import DataDir, Json, Run
+from semivae.cli.rows import TEST_ROWS, Labeled, labeled
 from semivae.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from semivae.evaluation import ClassificationReport
     from semivae.models.specs import LikelihoodSpec
     from semivae.predictor import Predictor
-    from semivae.rundir import RunConfig
-
-
-class Labeled(NamedTuple):
-    """Rows to evaluate on, the data they are of, and what they are called."""
-
-    data: str
-    x: "np.ndarray"
-    y: "np.ndarray"
-    called: str
 
 
 class Evaluation(NamedTuple):
@@ -56,8 +47,9 @@ def evaluate(
         typer.Argument(
             metavar="INPUT",
             show_default=False,
-            help="An .npz file with X and y, of whose rows those with a label count, or a named "
-            "data set, whose test rows are taken (default: the test set of the run).",
+            help="An .npz file with X_test and y_test, or with X and y, of which the rows with a "
+            "label count; or a named data set, whose test rows are taken (default: the test set "
+            "of the run).",
         ),
     ] = None,
     samples: Annotated[
@@ -77,39 +69,18 @@ def evaluate(
     """
     from semivae import rundir
     from semivae.assessment import Effort
-    from semivae.data.datasets import load_labeled
 
     config, predictor = rundir.load(run)
     with told_warnings():
-        if given is None:
-            on = _own_test_set(config, run, data_dir)
-        else:
-            on = Labeled(given, *load_labeled(given, config.classes, data_dir), "labeled rows")
-            check_rows(given, on.x, run, predictor)
+        on = labeled(given, run, config, predictor, data_dir)
     effort = Effort(rows=rows, samples=samples)
     result = measure(run, on, predictor, effort, seed, config.recipe.likelihood)
-    if given is None:
+    if on.called == TEST_ROWS:
         into_report(result)
     if as_json:
         show_json(plain(result))
     else:
         show(text(result))
-
-
-def _own_test_set(config: "RunConfig", run: Path, data_dir: Path | None) -> Labeled:
-    from semivae.data.datasets import load
-    from semivae.runs import request_of
-
-    request = request_of(config, run)
-    arrays = load(request.data, data_dir)
-    if not arrays.has_test:
-        raise InputError(
-            f"{run}: its data, {request.data}, have no test set to evaluate on; name other "
-            f"labeled rows, as in semivae evaluate {run} FILE.npz"
-        )
-    if arrays.classes != config.classes or arrays.x.shape[1:] != config.event:
-        raise InputError(f"{run}: {request.data} is no longer what the run was trained on")
-    return Labeled(arrays.name, *arrays.test, "test rows")
 
 
 def measure(
@@ -200,6 +171,7 @@ def text(result: Evaluation) -> str:
     from semivae.measures import groups
 
     report, found = result.report, result.found
+    error = f" ± {found.evidence.standard_error:.2f}" if len(found.evidence.log_joint) > 1 else ""
     low, high = (100 * end for end in report.accuracy_interval)
     accuracy = f"{100 * report.accuracy:.2f} %   (95 % interval {low:.1f} to {high:.1f} %)"
     blocks = [
@@ -207,7 +179,7 @@ def text(result: Evaluation) -> str:
         [f"{'accuracy':26}{accuracy}", f"{'macro F1':26}{report.macro_f1:.4f}"],
         ["confusion, true class by predicted class", *_confusion(result)],
         [
-            f"log p(x) {found.evidence.mean:.2f} ± {found.evidence.standard_error:.2f} nats   "
+            f"log p(x) {found.evidence.mean:.2f}{error} nats   "
             f"({found.effort.samples:,} importance samples, {len(found.evidence.log_joint):,} "
             f"{result.on.called}, seed {found.seed}; {result.under})"
         ],

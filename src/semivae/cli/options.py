@@ -2,16 +2,11 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from semivae.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from semivae.predictor import Predictor
 
 DataDir = Annotated[
     Path | None,
@@ -29,19 +24,6 @@ Json = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file.")]
-
-
-def check_rows(given: str, x: "np.ndarray", run: Path, predictor: "Predictor") -> None:
-    """Raises InputError where the given rows are of another shape than the run reads; warns of
-    pixels that seem to be in other units."""
-    from semivae.data.scaling import warn_of_other_units
-
-    if x.shape[1:] != predictor.event:
-        raise InputError(
-            f"{given} has rows of shape {x.shape[1:]}, and {run} reads {predictor.event}"
-        )
-    if x.ndim > 2:
-        warn_of_other_units(x, predictor.scaling)
 
 
 def check_output(out: Path, suffixes: tuple[str, ...], advice: str, force: bool) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semivae.cli.console import show, show_json, told_warnings
-from semivae.cli.options import DataDir, Force, Json, Run, check_output, check_rows
+from semivae.cli.options import DataDir, Force, Json, Run, check_output
+from semivae.cli.rows import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +25,27 @@ def load_npz(path: Path) -> Arrays:
     blank there. Optionally X_test and y_test, every row labeled with a class that y has. Raises
     InputError, naming the file, for anything else.
     """
-    arrays = _read_npz(path)
-    if ("X_test" in arrays) != ("y_test" in arrays):
-        raise InputError(f"{path} has only one of X_test and y_test: give both or neither")
-
+    arrays = _labeled(path, ("X", "y"))
     x = _rows(path, "X", arrays["X"])
     try:
         y, classes = encode_labels(arrays["y"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     _check_lengths(path, x, y)
+    names = tuple(str(name) for name in classes)
     x_test = y_test = None
     if "X_test" in arrays:
         x_test = _rows(path, "X_test", arrays["X_test"])
-        y_test = _codes(path, arrays["y_test"], classes)
+        y_test = _codes(path, "y_test", arrays["y_test"], names)
         _check_lengths(path, x_test, y_test)
+        if (y_test == UNLABELED).any():
+            row = int((y_test == UNLABELED).argmax())
+            raise InputError(f"{path}: y_test has no label in row {row}: give every test row one")
         if x_test.shape[1:] != x.shape[1:]:
             raise InputError(
                 f"{path}: the rows of X are {x.shape[1:]} and those of X_test "
                 f"{x_test.shape[1:]}: give both in one shape"
             )
-    names = tuple(str(name) for name in classes)
     pixel_max = None
     if x.ndim > 2:
         try:
@@ -59,7 +60,8 @@ def load_npz(path: Path) -> Arrays:
 
 def rows_of(path: Path) -> Num[np.ndarray, "N *X"]:
     """X of the file, which needs no y. Raises InputError."""
-    return _rows(path, "X", _arrays_of(path, ("X",), "save it with numpy.savez(file, X=x)")["X"])
+    arrays = _arrays_of(path, [("X",)], "save it with numpy.savez(file, X=x)")
+    return _rows(path, "X", arrays["X"])
 
 
 def labeled_rows(
@@ -67,44 +69,36 @@ def labeled_rows(
 ) -> tuple[Num[np.ndarray, "M *X"], Int64[np.ndarray, " M"]]:
     """X_test with y_test, or else the rows of X that have a label in y, as positions in `classes`.
     Raises InputError, as of a label that is no class."""
-    found = _read_npz(path)
-    x_key, y_key = ("X_test", "y_test") if "X_test" in found and "y_test" in found else ("X", "y")
-    x = _rows(path, x_key, found[x_key])
-    try:
-        labels, known = known_labels(found[y_key])
-    except InputError as error:
-        raise InputError(f"{path}: in {y_key}, {error}") from error
-    _check_lengths(path, x, labels)
-    codes = np.full(len(labels), UNLABELED, dtype=np.int64)
-    for code, label in enumerate(classes):
-        codes[labels.astype(str) == label] = code
-    if (foreign := known & (codes == UNLABELED)).any():
-        row = int(foreign.argmax())
-        raise InputError(
-            f"{path}: {y_key} is {labels[row]} in row {row}, which is no class: there are "
-            f"{', '.join(classes)}"
-        )
+    arrays = _labeled(path, ("X_test", "y_test"), ("X", "y"))
+    x_key, y_key = ("X_test", "y_test") if "X_test" in arrays else ("X", "y")
+    x, codes = _rows(path, x_key, arrays[x_key]), _codes(path, y_key, arrays[y_key], classes)
+    _check_lengths(path, x, codes)
+    known = codes != UNLABELED
     return x[known], codes[known]
 
 
-def _read_npz(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """The arrays X and y, and X_test and y_test if there are any. Raises InputError."""
-    return _arrays_of(path, ("X", "y"), "save it with numpy.savez(file, X=images, y=labels)")
+def _labeled(path: Path, *needed: tuple[str, str]) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """X and y, and X_test and y_test, as far as there are any; never a half of a test set."""
+    arrays = _arrays_of(path, needed, "save it with numpy.savez(file, X=images, y=labels)")
+    if ("X_test" in arrays) != ("y_test" in arrays):
+        raise InputError(f"{path} has only one of X_test and y_test: give both or neither")
+    return arrays
 
 
 def _arrays_of(
-    path: Path, needed: tuple[str, ...], advice: str
+    path: Path, needed: Sequence[tuple[str, ...]], advice: str
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """The arrays of the file, with all of one of the tuples of names that are `needed`."""
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 raise InputError(f"{path} is not an .npz file, or only a part of one: {advice}")
         with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in needed if key not in archive]
-            if missing:
+            missing = [[key for key in keys if key not in archive] for keys in needed]
+            if all(missing):
                 found = ", ".join(archive) or "nothing"
                 raise InputError(
-                    f"{path} lacks {' and '.join(missing)} (it has {found}): {advice}"
+                    f"{path} lacks {' and '.join(missing[-1])} (it has {found}): {advice}"
                 )
             arrays = {key: archive[key] for key in _KEYS if key in archive}
             for key, array in arrays.items():
@@ -130,19 +124,22 @@ def _rows(path: Path, key: str, array: Shaped[np.ndarray, "..."]) -> Num[np.ndar
 
 
 def _codes(
-    path: Path, y: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, " K"]
+    path: Path, key: str, y: Shaped[np.ndarray, "..."], classes: Sequence[str]
 ) -> Int64[np.ndarray, " M"]:
-    """Positions in `classes` of the test labels, each of which must be one of them."""
-    if y.ndim != 1:
-        raise InputError(f"{path}: y_test has shape {y.shape}: give one label per row")
-    codes = np.full(len(y), UNLABELED, dtype=np.int64)
-    for code, label in enumerate(classes):
-        codes[y == label] = code
-    if (codes == UNLABELED).any():
-        row = int((codes == UNLABELED).argmax())
+    """Positions of the labels among the names of classes, -1 for none; InputError of a label that
+    is no class."""
+    try:
+        labels, known = known_labels(y)
+    except InputError as error:
+        raise InputError(f"{path}: in {key}, {error}") from error
+    codes = np.full(len(labels), UNLABELED, dtype=np.int64)
+    for code, name in enumerate(classes):
+        codes[known & (labels.astype(str) == name)] = code
+    if (foreign := known & (codes == UNLABELED)).any():
+        row = int(foreign.argmax())
         raise InputError(
-            f"{path}: y_test is {y[row]} in row {row}, which no row of y is: every test row needs "
-            "a label, and each class a training row"
+            f"{path}: {key} is {labels[row]} in row {row}, which is no class: there are "
+            f"{', '.join(classes)}"
         )
     return codes
 

@@ -45,14 +45,16 @@ class Boundary:
         return self.rest - self.least
 
     @property
-    def crossing(self) -> float:
-        """log p(x) where the prediction first changes along a path; nan without one."""
-        return self.profile[ALONG.index(0)] if self.profile else math.nan
+    def crossing(self) -> float | None:
+        """log p(x) where the prediction first changes along a path; None without one."""
+        return self.profile[ALONG.index(0)] if self.profile else None
 
     @property
     def dip(self) -> float:
         """By how much the boundary is rarer than the path through it; nan without one."""
-        return math.nan if self.path is None else self.path - self.crossing
+        if self.path is None or self.crossing is None:
+            return math.nan
+        return self.path - self.crossing
 
 
 def boundary(
