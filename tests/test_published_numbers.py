@@ -262,6 +262,30 @@ def test_the_readme_says_what_m2_reaches_with_100_labels_and_noise_does_to_label
     assert f"{under:.2f} in place of {without:.2f} % of the validation labels" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "m1m2-1000-smooth",
+            "M1+M2 reaches {reached} % with 1,000 labels (3 seeds; labels alone {alone};",
+        ),
+        (
+            "sdgm-100-smooth",
+            "SDGM reaches {reached} % with 100 labels in 30 passes "
+            "(3 seeds, {least:.2f} to {most:.2f}; labels alone {alone};",
+        ),
+    ],
+)
+def test_the_readme_says_what_the_family_reaches(name: str, words: str) -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    (row,) = [row for row in family.told(family.RESULTS) if row.row.name == name]
+    accuracies = [result.accuracy for result in row.results]
+    alone = spread([result.accuracy for result in row.alone]).text(2)
+    reached = spread(accuracies).text(2)
+    said = words.format(reached=reached, alone=alone, least=min(accuracies), most=max(accuracies))
+    assert said in text
+
+
 def _is_noisy(settings: list[str]) -> bool:
     return any(".corruption=" in each for each in settings)
 

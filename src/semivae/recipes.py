@@ -222,7 +222,11 @@ RECIPES: Mapping[str, NamedRecipe] = {
         chosen_on=CHOSE_REFINED,
     ),
     "adgm": NamedRecipe("M2 with an auxiliary variable in q (Maaløe 2016), MLPs", adgm),
-    "sdgm": NamedRecipe("ADGM whose auxiliary variable also generates x", sdgm),
+    "sdgm": NamedRecipe(
+        "ADGM whose auxiliary variable also generates x",
+        sdgm,
+        REACHED["sdgm"],
+    ),
 }
 
 
