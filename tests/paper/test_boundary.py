@@ -114,7 +114,8 @@ def test_a_path_whose_ends_are_predicted_alike_crosses_nothing(
     monkeypatch.setattr(Signs, "predict_proba", Single.predict_proba)
     ends = module.Ends(np.array([0]), np.array([39]))
     monkeypatch.setattr(module, "pairs", lambda *_: ends)
-    assert measured(monkeypatch, lambda x: x).profile == ()
+    found_none = measured(monkeypatch, lambda x: x)
+    assert found_none.crossing is None and found_none.profile == ()
 
 
 def test_margins_are_compared() -> None:

@@ -65,15 +65,15 @@ def load_labeled(
     name; of the `.npz` file at that path X_test with y_test, or else the rows of X that have a
     label in y. Raises InputError, as of a label that is no class."""
     path = Path(name)
-    if name in DATASETS or not path.is_file():
-        arrays = load(name, data_dir)
-        if arrays.classes != classes:
-            raise InputError(
-                f"{name} has the classes {', '.join(arrays.classes)}, and those here are "
-                f"{', '.join(classes)}: give data of the same classes"
-            )
-        return arrays.test
-    return labeled_rows(path, classes)
+    if name not in DATASETS and path.is_file():
+        return labeled_rows(path, classes)
+    arrays = load(name, data_dir)
+    if arrays.classes != classes:
+        raise InputError(
+            f"{name} has the classes {', '.join(arrays.classes)}, and those here are "
+            f"{', '.join(classes)}: give data of the same classes"
+        )
+    return arrays.test
 
 
 def mnist(data_dir: Path | None = None) -> Arrays:
